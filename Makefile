@@ -1,0 +1,49 @@
+# Every target sets up what it needs: Python >= 3.11 with pip and venv, make and git are enough.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+UV := $(shell command -v uv 2>/dev/null || echo $(VENV)/bin/uv)
+RUN := $(VENV)/bin
+STAMP := $(VENV)/.synced
+ARGS ?=
+
+.PHONY: help setup demo up test check format bench chaos soak clean
+
+help: ## show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+$(VENV)/bin/uv:
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet 'uv>=0.13,<0.14'
+
+$(STAMP): pyproject.toml uv.lock | $(UV)
+	UV_PROJECT_ENVIRONMENT=$(VENV) $(UV) sync --quiet --locked --all-extras
+	@touch $@
+
+setup: $(STAMP) ## install everything into .venv
+
+demo: $(STAMP) ## run a fleet on simulated venues, with the Temporal UI (ARGS="--markets 5")
+	$(RUN)/flotilla demo $(ARGS)
+
+up: $(STAMP) ## embedded Temporal, PostgreSQL and Valkey in the foreground
+	$(RUN)/flotilla up $(ARGS)
+
+test: $(STAMP) ## run the tests
+	$(RUN)/pytest $(ARGS)
+
+check: $(STAMP) ## format, lint, strict types, import contracts
+	$(RUN)/ruff format --check .
+	$(RUN)/ruff check .
+	$(RUN)/mypy
+	$(RUN)/lint-imports
+
+format: $(STAMP) ## format and fix what can be fixed
+	$(RUN)/ruff check --fix .
+	$(RUN)/ruff format .
+
+bench: $(STAMP) ## measure the hot path (see benchmarks/README.md)
+	$(RUN)/python -m benchmarks $(ARGS)
+
+clean: ## remove the environment and caches
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
