@@ -1,0 +1,1 @@
+"""What a workflow may ask the world. Holds no state between calls."""

@@ -1,0 +1,1 @@
+"""The program: command line, process roles, wiring. Decides nothing."""

@@ -1,0 +1,1 @@
+"""Adapters to our own machines: Postgres, Redis, Temporal, telemetry, settings."""

@@ -1,0 +1,1 @@
+"""Adapters to exchanges, and their simulators. None knows another."""

@@ -1,0 +1,108 @@
+"""Who owns what: markets, epochs, and client order ids that decode to them.
+
+An id is at most 32 characters of `[a-z0-9-]`, which every venue we know accepts
+(ocx.md section 4.7 gives no limit; 32 is the configured bound).
+"""
+
+from dataclasses import dataclass
+from hashlib import sha256
+
+from desk.units import Side
+
+_DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+_TAG_LENGTH = 7
+_PREFIX = "f"
+EXIT = "x"
+_SIDE_CODE = {Side.BUY: "b", Side.SELL: "s"}
+_CODE_SIDE = {code: side for side, code in _SIDE_CODE.items()}
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class MarketId:
+    """One market quoted from one account."""
+
+    venue: str
+    account: str
+    symbol: str
+
+    @property
+    def path(self) -> str:
+        """`venue/account/symbol`, as in workflow ids and keys."""
+        return f"{self.venue}/{self.account}/{self.symbol}"
+
+    @property
+    def tag(self) -> str:
+        """Seven characters that stand for this market inside client order ids."""
+        number = int.from_bytes(sha256(self.path.encode()).digest()[:8], "big")
+        return base36(number)[:_TAG_LENGTH].rjust(_TAG_LENGTH, "0")
+
+    @classmethod
+    def parse(cls, path: str) -> "MarketId":
+        """Read `venue/account/symbol` or `venue/symbol` (account `main`)."""
+        parts = path.removeprefix("market/").split("/")
+        if len(parts) == 2:
+            parts = [parts[0], "main", parts[1]]
+        if len(parts) != 3 or not all(parts):
+            raise ValueError(f"market: '{path}' is not VENUE/ACCOUNT/SYMBOL or VENUE/SYMBOL")
+        return cls(*parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One (side, level) place of a ladder; level 0 is the innermost."""
+
+    side: Side
+    level: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderIdentity:
+    """What a client order id says: market, epoch, cycle and slot; `exit` marks flatten orders."""
+
+    tag: str
+    epoch: int
+    cycle: int
+    slot: Slot
+    exit: bool = False
+
+    def encode(self) -> str:
+        """Text of the id, the same for every retry of the same operation."""
+        kind = EXIT if self.exit else ""
+        side = _SIDE_CODE[self.slot.side]
+        return (
+            f"{_PREFIX}{self.tag}-{base36(self.epoch)}-{base36(self.cycle)}"
+            f"-{kind}{side}{base36(self.slot.level)}"
+        )
+
+    @classmethod
+    def decode(cls, text: str) -> "OrderIdentity | None":
+        """Read an id back; None when it is not one of ours."""
+        parts = text.split("-")
+        if len(parts) != 4 or len(parts[0]) != _TAG_LENGTH + 1 or parts[0][0] != _PREFIX:
+            return None
+        place = parts[3].removeprefix(EXIT)
+        if not place or place[0] not in _CODE_SIDE:
+            return None
+        try:
+            numbers = [int(part, 36) for part in (parts[1], parts[2], place[1:])]
+        except ValueError:
+            return None
+        return cls(
+            tag=parts[0][1:],
+            epoch=numbers[0],
+            cycle=numbers[1],
+            slot=Slot(_CODE_SIDE[place[0]], numbers[2]),
+            exit=parts[3].startswith(EXIT),
+        )
+
+
+def base36(number: int) -> str:
+    """Non-negative number in lower-case base 36."""
+    if number < 0:
+        raise ValueError(f"number: {number} is negative; base 36 ids need zero or more")
+    digits = ""
+    while True:
+        number, rest = divmod(number, 36)
+        digits = _DIGITS[rest] + digits
+        if not number:
+            return digits

@@ -1,0 +1,232 @@
+"""What decisions need from the world. Adapters implement these; only the wiring knows both.
+
+Every method says which errors come out: `Refused` (the venue said no), `NotSent` (safe to repeat),
+`Unresolved` (unknown, never repeat blindly), `Unavailable` (one of our own services).
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from desk.identity import MarketId
+from desk.instrument import Instrument
+from desk.market import FeedEvent
+from desk.orders import (
+    AccountEvent,
+    Balance,
+    Batch,
+    BatchOutcome,
+    CancelOutcome,
+    Fill,
+    VenueOrder,
+    VenuePosition,
+)
+from desk.records import ControlDecision, Kill, LedgerFacts, LedgerRecord
+from desk.risk.approval import Approved
+
+
+class Clock(Protocol):
+    """Time as a parameter."""
+
+    def monotonic_ns(self) -> int:
+        """Nanoseconds that never go back; for ages and deadlines."""
+
+    def wall_ns(self) -> int:
+        """Unix nanoseconds; for records and for the venue's clock."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capabilities:
+    """What a venue can do; planning and the conformance suite read it, never the venue's name."""
+
+    atomic_ladder: bool
+    replaces_orders: bool
+    pushes_order_updates: bool
+    pushes_trade_ids: bool
+    venue_dead_man: bool
+    finds_by_client_id: bool
+    max_batch_orders: int
+    client_order_id_length: int
+    settling_ms: int
+    """How long after a cancel confirmation a fill or a resting order may still appear."""
+
+
+class FeedPort(Protocol):
+    """Public book of one market."""
+
+    async def run(self, instrument: Instrument, sink: Callable[[FeedEvent], None]) -> None:
+        """Deliver events until cancelled. Reconnects by itself; every loss is told first."""
+
+    def resnapshot(self, symbol: str, reason: str) -> None:
+        """Drop the connection of this market's feed and start over from a snapshot."""
+
+
+class AccountPort(Protocol):
+    """Our account at the venue. Reads raise Refused, NotSent or Unresolved."""
+
+    async def run(self, instrument: Instrument, sink: Callable[[AccountEvent], None]) -> None:
+        """Deliver this market's account events until cancelled; one stream serves all markets.
+
+        A new subscriber first gets an AccountSnapshot (or AccountLost, and the snapshot later).
+        """
+
+    async def open_orders(self, instrument: Instrument | None) -> Sequence[VenueOrder]:
+        """Everything resting, of one market or of all (symbols we do not know are kept)."""
+
+    async def position(self, instrument: Instrument) -> VenuePosition:
+        """Signed position; zero lots when the venue lists none."""
+
+    async def fills(self, instrument: Instrument, since_ms: int) -> Sequence[Fill]:
+        """Own fills since a venue wall-clock time, oldest first, all pages."""
+
+    async def balance(self) -> Balance:
+        """Collateral that backs quoting."""
+
+
+class ExecutionPort(Protocol):
+    """Orders out."""
+
+    def send(self, batch: Approved[Batch], instrument: Instrument) -> Awaitable[BatchOutcome]:
+        """Send a batch. With an idle connection the bytes are on the socket when this returns.
+
+        The awaitable never raises for what a venue does: it answers with a BatchOutcome, also
+        when unresolved. Cancelling it leaves the outcome unknown.
+        """
+
+    async def cancel_all(self, instrument: Instrument | None) -> CancelOutcome:
+        """Cancel everything of one market, or of the account. Own connection, reserved budget.
+
+        Raises Refused, NotSent or Unresolved; repeating is always safe.
+        """
+
+    async def cancel(self, instrument: Instrument, client_order_id: str) -> CancelOutcome:
+        """Cancel one order; an order the venue does not know counts as confirmed."""
+
+    async def find(self, instrument: Instrument, client_order_id: str) -> VenueOrder | None:
+        """The resting order with this id, None when the venue knows of none resting."""
+
+
+class Venue(Protocol):
+    """One account at one venue, connected."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What this venue can do."""
+
+    @property
+    def feed(self) -> FeedPort:
+        """Public data."""
+
+    @property
+    def account(self) -> AccountPort:
+        """Private data."""
+
+    @property
+    def execution(self) -> ExecutionPort:
+        """Orders."""
+
+    async def run(self) -> None:
+        """Hold shared streams, sessions and budgets until cancelled; never ends by an error."""
+
+    async def instruments(self) -> Sequence[Instrument]:
+        """Active markets, with this account's fees."""
+
+    async def clock_offset_ms(self) -> int:
+        """Venue clock minus ours, from a cheap read; raises as reads do."""
+
+    async def close(self) -> None:
+        """Close connections."""
+
+
+class VenueDirectory(Protocol):
+    """Venues by name and account, opened once and shared by all markets of a process."""
+
+    async def venue(self, name: str, account: str) -> Venue:
+        """Connected venue; ConfigurationFault for unknown names or bad settings."""
+
+
+class LeasePort(Protocol):
+    """Right to quote a market, with a fencing epoch. All raise Unavailable."""
+
+    async def acquire(self, market: MarketId, epoch: int, owner: str, ttl_ms: int) -> bool:
+        """Take the lease unless somebody else's is unexpired or a higher epoch was seen."""
+
+    async def renew(self, market: MarketId, epoch: int, owner: str, ttl_ms: int) -> bool:
+        """Extend our own lease; False when it is no longer ours."""
+
+    async def release(self, market: MarketId, epoch: int, owner: str) -> bool:
+        """Give it up in good order; False when it was not ours."""
+
+
+class KillBoard(Protocol):
+    """Fast copy of the kills in force. Absence of knowledge means no."""
+
+    async def kills(self, market: MarketId) -> tuple[Kill, ...]:
+        """Kills whose scope covers this market. Unavailable when unreachable or never armed."""
+
+    async def watch(self, sink: Callable[[], None]) -> None:
+        """Call `sink` whenever the board changed, until cancelled. Raises Unavailable."""
+
+    async def set(self, kill: Kill) -> None:
+        """Put a kill on the board and tell everybody."""
+
+    async def lift(self, scope: str) -> bool:
+        """Take a kill off the board; False when none was set at that scope."""
+
+    async def rearm(self, kills: Sequence[Kill]) -> None:
+        """Make the board say exactly what the durable record says, and mark it armed."""
+
+
+class KillFile(Protocol):
+    """`state/KILL` on this machine."""
+
+    def present(self) -> bool:
+        """Whether the file exists (or cannot be checked, which counts as present)."""
+
+
+class LedgerWriter(Protocol):
+    """Bounded background writer of one process; `record` never blocks and never raises."""
+
+    def record(self, record: LedgerRecord) -> None:
+        """Queue one record; oldest first, nothing dropped while the process lives."""
+
+    def behind_s(self) -> float:
+        """Age in seconds of the oldest record not yet written; 0 when all is written."""
+
+    async def flush(self, timeout_s: float) -> bool:
+        """Wait until everything queued so far is in Postgres; False on time-out."""
+
+
+class LedgerReader(Protocol):
+    """Reads and rare writes that wait for Postgres. All raise Unavailable."""
+
+    async def open_epoch(self, market: MarketId, owner: str, run_id: str) -> int:
+        """Next epoch of a market, recorded with who opened it."""
+
+    async def facts(self, market: MarketId) -> LedgerFacts:
+        """Folds over this market's fills: count, position, cash, fees, last trade time, peak."""
+
+    async def fills(self, market: MarketId) -> Sequence[Fill]:
+        """All booked fills of a market, oldest first."""
+
+    async def book_fills(self, market: MarketId, fills: Sequence[Fill]) -> int:
+        """Book fills not yet booked (unique by venue, account, trade id); how many were new."""
+
+    async def record_decision(self, decision: ControlDecision) -> None:
+        """Record one control decision durably."""
+
+    async def active_kills(self) -> Sequence[Kill]:
+        """The kills in force, from the durable record."""
+
+    async def set_kill(self, kill: Kill) -> None:
+        """Record a kill durably."""
+
+    async def lift_kill(self, scope: str, by: str, reason: str) -> bool:
+        """Record that a kill was lifted; False when none was in force at that scope."""
+
+
+class AlertPort(Protocol):
+    """Tells a person. Raises Unavailable."""
+
+    async def alert(self, market: MarketId | None, severity: str, text: str) -> None:
+        """Raise one alert: it is recorded, logged, and shown."""

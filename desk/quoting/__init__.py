@@ -1,0 +1,1 @@
+"""Targets: what we would like to show."""

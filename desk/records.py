@@ -1,0 +1,112 @@
+"""What the ledger keeps. Times ending in `_ms` are unix milliseconds."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TypeAlias
+
+from desk.identity import MarketId
+from desk.orders import Fill, OutcomeKind
+from desk.units import Lots, Side, Ticks
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderSent:
+    """An order intent, recorded when it was handed to the venue."""
+
+    market: MarketId
+    epoch: int
+    client_order_id: str
+    batch_id: str
+    side: Side
+    price: Ticks
+    lots: Lots
+    reduce_only: bool
+    sent_at_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderAnswered:
+    """How the send of an order ended."""
+
+    market: MarketId
+    client_order_id: str
+    kind: OutcomeKind
+    venue_order_id: str | None
+    message: str
+    answered_at_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FillSeen:
+    """A fill, as heard; booked exactly once."""
+
+    market: MarketId
+    fill: Fill
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EquityMark:
+    """PnL of a market at one moment, and its peak so far, in quote currency."""
+
+    market: MarketId
+    epoch: int
+    pnl: Decimal
+    peak: Decimal
+    position: Lots
+    mid: Decimal
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ControlDecision:
+    """Why something was started, stopped, refused, flattened or killed, and by whom."""
+
+    market: MarketId | None
+    epoch: int | None
+    kind: str
+    reason: str
+    by: str
+    evidence: str
+    at_ms: int
+
+
+LedgerRecord: TypeAlias = OrderSent | OrderAnswered | FillSeen | EquityMark | ControlDecision
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerFacts:
+    """Folds over a market's booked fills, in lots and quote currency.
+
+    `cash` is what the fills paid (sells positive, buys negative, multiplier included, fees apart).
+    """
+
+    fills: int
+    position: Lots
+    cash: Decimal
+    fees: Decimal
+    last_trade_ms: int | None
+    peak_pnl: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kill:
+    """A durable order to stop. Scope: `fleet`, `venue:V`, `account:V/A` or `market:V/A/S`."""
+
+    scope: str
+    reason: str
+    by: str
+    at_ms: int
+
+    def covers(self, market: MarketId) -> bool:
+        """Whether this kill stops the given market."""
+        return self.scope in kill_scopes(market)
+
+
+def kill_scopes(market: MarketId) -> tuple[str, ...]:
+    """Scopes that cover a market, widest first."""
+    return (
+        "fleet",
+        f"venue:{market.venue}",
+        f"account:{market.venue}/{market.account}",
+        f"market:{market.path}",
+    )

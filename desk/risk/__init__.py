@@ -1,0 +1,1 @@
+"""The risk gate: the only maker of `Approved` orders."""
