@@ -17,7 +17,7 @@ class RiskLimits:
     max_order_quantity: Decimal | None = None
     max_position: Decimal = Decimal(10_000)
     collar_bps: Decimal = Decimal(500)
-    max_book_age_ms: int = 2_000
+    max_book_age_ms: int = 5_000
     max_account_age_ms: int = 40_000
     max_orders_per_minute: int = 1_200
     max_drawdown: Decimal = Decimal(100)
