@@ -203,8 +203,14 @@ class LedgerReader(Protocol):
     async def open_epoch(self, market: MarketId, owner: str, run_id: str) -> int:
         """Next epoch of a market, recorded with who opened it."""
 
-    async def facts(self, market: MarketId) -> LedgerFacts:
-        """Folds over this market's fills: count, position, cash, fees, last trade time, peak."""
+    async def remember_instrument(self, instrument: Instrument) -> None:
+        """Keep tick, lot and multiplier, so that ticks and lots can be read as money later."""
+
+    async def facts(self, market: MarketId, life_epoch: int) -> LedgerFacts:
+        """Folds over this market's fills: count, position, cash, fees, last trade time.
+
+        `peak_pnl` is the highest equity mark since `life_epoch`, None when there is none.
+        """
 
     async def fills(self, market: MarketId) -> Sequence[Fill]:
         """All booked fills of a market, oldest first."""

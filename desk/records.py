@@ -85,7 +85,7 @@ class LedgerFacts:
     cash: Decimal
     fees: Decimal
     last_trade_ms: int | None
-    peak_pnl: Decimal
+    peak_pnl: Decimal | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

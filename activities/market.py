@@ -1,0 +1,223 @@
+"""What a market's workflow may ask the world: preflight, take over, flatten, stand down, record.
+
+Every one may run twice: reads are reads, cancels repeat, exit orders carry deterministic ids.
+"""
+
+from collections.abc import Sequence
+
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from activities.failures import as_application_errors
+from activities.messages import (
+    DecisionInput,
+    FlattenSliceInput,
+    PreflightInput,
+    PreflightReport,
+    SessionInput,
+    SessionResult,
+    StandDownInput,
+    TakeOverInput,
+    TakeOverReport,
+)
+from activities.ports import ActivityPorts
+from activities.session import host_session
+from desk.errors import ConfigurationFault
+from desk.identity import MarketId
+from desk.instrument import Instrument
+from desk.ports import Venue
+from desk.records import ControlDecision, Kill
+from desk.units import NS_PER_MS
+from quoting.agreement import StandDownReport, agree
+from quoting.clearing import clear
+from quoting.exit import ExitStep, FlattenSliceReport, exit_slice
+from quoting.permission import standing_kills, wait_for_lease
+
+_CLEAR_S = 60.0
+_AGREE_S = 5.0
+
+
+class MarketActivities:
+    """Activities of one worker; ports are shared by all markets of the process."""
+
+    def __init__(self, ports: ActivityPorts) -> None:
+        self._ports = ports
+
+    @activity.defn
+    async def preflight(self, request: PreflightInput) -> PreflightReport:
+        """Check everything that must hold before a market may be quoted; change nothing."""
+        with as_application_errors():
+            venue, instrument = await self._market(request.market)
+            if problems := _against_instrument(request, instrument):
+                raise ConfigurationFault("; ".join(problems))
+            kills = await standing_kills(self._ports.board, self._ports.ledger, request.market)
+            if kills or self._ports.kill_file.present():
+                raise ApplicationError(
+                    _killed_sentence(request.market, kills), type="Killed", non_retryable=True
+                )
+            offset_ms = await venue.clock_offset_ms()
+            if abs(offset_ms) > request.limits.max_clock_offset_ms:
+                raise ConfigurationFault(
+                    f"clock: this machine and {request.market.venue} differ by {offset_ms} ms, "
+                    f"more than max_clock_offset_ms {request.limits.max_clock_offset_ms}; "
+                    "set this machine's clock"
+                )
+            balance = await venue.account.balance()
+            if balance.equity <= 0:
+                raise ConfigurationFault(
+                    f"account: {request.market.account} at {request.market.venue} has no "
+                    "collateral; fund it before quoting"
+                )
+            await self._ports.ledger.remember_instrument(instrument)
+            epoch = await self._ports.ledger.open_epoch(
+                request.market, self._ports.worker, request.run_id
+            )
+        return PreflightReport(
+            life_epoch=epoch,
+            tick_size=instrument.tick_size,
+            lot_size=instrument.lot_size,
+            maker_fee_bps=instrument.maker_fee_bps,
+            clock_offset_ms=offset_ms,
+        )
+
+    @activity.defn
+    async def quote_session(self, request: SessionInput) -> SessionResult:
+        """Quote until the window ends, something goes wrong, or the workflow cancels."""
+        with as_application_errors():
+            return await host_session(self._ports, request)
+
+    @activity.defn
+    async def take_over(self, request: TakeOverInput) -> TakeOverReport:
+        """Cancel everything, take the lease under a new epoch, cancel again, list zero twice."""
+        with as_application_errors():
+            venue, instrument = await self._market(request.market)
+            # Orders go first, whoever holds the lease; cancelling is always safe.
+            await clear(venue, instrument, self._ports.clock, give_up_s=1.0, beat=_beat)
+            epoch = await self._ports.ledger.open_epoch(
+                request.market, request.owner, request.run_id
+            )
+            await wait_for_lease(
+                self._ports.lease,
+                request.market,
+                epoch,
+                request.owner,
+                request.lease_ttl_ms,
+                beat=_beat,
+            )
+            report = await clear(
+                venue, instrument, self._ports.clock, give_up_s=_CLEAR_S, beat=_beat
+            )
+            if not report.verified:
+                raise ApplicationError(f"orders not cleared: {report.message}", type="NotCleared")
+        return TakeOverReport(epoch=epoch, attempts=report.attempts)
+
+    @activity.defn
+    async def flatten_slice(self, request: FlattenSliceInput) -> FlattenSliceReport:
+        """Send one reduce-only slice and say what the venue's position became."""
+        with as_application_errors():
+            venue, instrument = await self._market(request.market)
+            if not await self._ports.lease.renew(
+                request.market, request.epoch, request.owner, request.lease_ttl_ms
+            ):
+                await wait_for_lease(
+                    self._ports.lease,
+                    request.market,
+                    request.epoch,
+                    request.owner,
+                    request.lease_ttl_ms,
+                    beat=lambda: None,
+                )
+            return await exit_slice(
+                ExitStep(
+                    market=request.market,
+                    epoch=request.epoch,
+                    step=request.step,
+                    slices_left=request.slices_left,
+                    max_slippage_bps=request.max_slippage_bps,
+                    limits=request.limits,
+                ),
+                instrument,
+                venue,
+                self._ports.writer,
+                self._ports.clock,
+            )
+
+    @activity.defn
+    async def stand_down(self, request: StandDownInput) -> StandDownReport:
+        """Look a last time, book what is missing, compare, and release the lease."""
+        with as_application_errors():
+            venue, instrument = await self._market(request.market)
+            await self._ports.writer.flush(_AGREE_S)
+            report = await agree(
+                request.market,
+                instrument,
+                venue,
+                self._ports.ledger,
+                life_epoch=request.life_epoch,
+                beat=_beat,
+            )
+            await self._ports.lease.release(request.market, request.epoch, request.owner)
+        return report
+
+    @activity.defn
+    async def record_decision(self, request: DecisionInput) -> None:
+        """Keep one control decision, and tell a person when asked to."""
+        with as_application_errors():
+            await self._ports.ledger.record_decision(
+                ControlDecision(
+                    market=request.market,
+                    epoch=request.epoch,
+                    kind=request.kind,
+                    reason=request.reason,
+                    by=request.by,
+                    evidence=request.evidence,
+                    at_ms=self._ports.clock.wall_ns() // NS_PER_MS,
+                )
+            )
+            if request.alert:
+                await self._ports.alerts.alert(
+                    request.market, "warning", f"{request.kind}: {request.reason}"
+                )
+
+    async def _market(self, market: MarketId) -> tuple[Venue, Instrument]:
+        venue = await self._ports.venues.venue(market.venue, market.account)
+        instruments = {item.symbol: item for item in await venue.instruments()}
+        if market.symbol not in instruments:
+            known = ", ".join(sorted(instruments)[:20])
+            raise ConfigurationFault(
+                f"symbol: {market.venue} has no market {market.symbol}; choose one of {known}"
+            )
+        return venue, instruments[market.symbol]
+
+
+def _against_instrument(request: PreflightInput, instrument: Instrument) -> list[str]:
+    """What contradicts the market's own rules, in sentences."""
+    fee = instrument.maker_fee_bps
+    least = instrument.min_notional
+    found = list(request.parameters.problems()) + list(request.limits.problems())
+    if request.parameters.level_notional < least:
+        found.append(
+            f"level_notional: {request.parameters.level_notional} is below the market's minimum "
+            f"of {least}; raise it"
+        )
+    spread = request.parameters.spread_bps
+    if spread is not None and spread < 2 * fee:
+        found.append(
+            f"spread_bps: {spread} does not pay two maker fees of {fee} bps; raise it to "
+            f"{2 * fee} or leave it out"
+        )
+    return found
+
+
+def _killed_sentence(market: MarketId, kills: Sequence[Kill]) -> str:
+    if not kills:
+        return f"{market.path}: the KILL file is present; remove it before starting"
+    kill = kills[0]
+    return (
+        f"{market.path}: killed at scope {kill.scope} by {kill.by} ({kill.reason}); "
+        f"lift it with 'flotilla unkill --scope {kill.scope} --by NAME --reason WHY'"
+    )
+
+
+def _beat() -> None:
+    activity.heartbeat()

@@ -1,0 +1,198 @@
+"""Hosts the live loop of one market inside an activity: opening, heartbeats, closing.
+
+The activity is retried by the server when its worker dies; each attempt has its own epoch.
+"""
+
+import asyncio
+from contextlib import suppress
+
+from temporalio import activity
+from temporalio.service import RPCError
+
+from activities.messages import SessionInput, SessionResult
+from activities.ports import ActivityPorts
+from desk.errors import ConfigurationFault
+from desk.instrument import Instrument
+from desk.lifecycle import SessionReason
+from desk.permit import Permit
+from desk.ports import Venue
+from desk.units import NS_PER_MS, NS_PER_S
+from quoting.clearing import clear
+from quoting.loop import LoopSetup, MarketLoop
+from quoting.opening import Opening, open_books
+from quoting.permission import standing_kills, wait_for_lease
+from quoting.progress import SessionProgress
+from quoting.session import Session, SessionEnd, SessionPorts
+
+_FIRST_CLEAR_S = 1.0
+_REPORT_EVERY_S = 60.0
+
+
+async def host_session(ports: ActivityPorts, request: SessionInput) -> SessionResult:
+    """Open a session, run it, and say how it ended. Raises what the ports raise."""
+    venue = await ports.venues.venue(request.market.venue, request.market.account)
+    instrument = await _instrument(venue, request)
+    # A worker that died may have left orders: they go before anything else is looked at.
+    await clear(venue, instrument, ports.clock, give_up_s=_FIRST_CLEAR_S, beat=_beat)
+    owner = f"{ports.worker}/{activity.info().attempt}"
+    epoch = await ports.ledger.open_epoch(request.market, owner, request.run_id)
+    await standing_kills(ports.board, ports.ledger, request.market)
+    await _lease(ports, request, epoch, owner)
+    try:
+        opening = await open_books(
+            request.market,
+            instrument,
+            venue,
+            ports.ledger,
+            ports.clock,
+            life_epoch=request.life_epoch,
+            beat=_beat,
+        )
+        if refused := _refused_opening(opening, epoch):
+            return refused
+        permit = await _permit(ports, request, epoch, owner, venue)
+        session = _session(
+            ports,
+            request,
+            venue=venue,
+            instrument=instrument,
+            epoch=epoch,
+            owner=owner,
+            permit=permit,
+            opening=opening,
+        )
+        end = await _run(session)
+    finally:
+        await ports.lease.release(request.market, epoch, owner)
+    return SessionResult(
+        reason=end.reason,
+        message=end.message,
+        epoch=epoch,
+        cleared=end.cleared,
+        progress=end.progress,
+    )
+
+
+async def _run(session: Session) -> SessionEnd:
+    async with asyncio.TaskGroup() as tasks:
+        reporting = tasks.create_task(_tell_workflow(session))
+        try:
+            end = await session.run()
+        finally:
+            reporting.cancel()
+    details = activity.cancellation_details()
+    if end.reason is SessionReason.CANCELLED and not (details and details.cancel_requested):
+        # Not the workflow's wish (worker shutdown, lost heartbeats): another attempt takes over.
+        raise asyncio.CancelledError
+    return end
+
+
+async def _tell_workflow(session: Session) -> None:
+    """Give the workflow's page a fresh picture now and then; losing one is no matter."""
+    info = activity.info()
+    while True:
+        await asyncio.sleep(_REPORT_EVERY_S)
+        handle = activity.client().get_workflow_handle(info.workflow_id or "")
+        with suppress(RPCError):
+            await handle.signal("report", session.progress())
+
+
+def _session(
+    ports: ActivityPorts,
+    request: SessionInput,
+    *,
+    venue: Venue,
+    instrument: Instrument,
+    epoch: int,
+    owner: str,
+    permit: Permit,
+    opening: Opening,
+) -> Session:
+    loop = MarketLoop(
+        LoopSetup(
+            market=request.market,
+            instrument=instrument,
+            epoch=epoch,
+            parameters=request.parameters,
+            limits=request.limits,
+            capabilities=venue.capabilities,
+            facts=opening.facts,
+            known_since_ms=opening.known_since_ms,
+            known=opening.known,
+            prior_sigma_bps=request.prior_sigma_bps,
+        ),
+        permit,
+    )
+    return Session(
+        market=request.market,
+        instrument=instrument,
+        epoch=epoch,
+        owner=owner,
+        lease_ttl_ms=request.lease_ttl_ms,
+        window_s=request.window_s,
+        loop=loop,
+        ports=SessionPorts(
+            venue=venue,
+            lease=ports.lease,
+            board=ports.board,
+            kill_file=ports.kill_file,
+            ledger=ports.writer,
+            clock=ports.clock,
+            meter=ports.meter(request.market),
+        ),
+        report=activity.heartbeat,
+    )
+
+
+async def _permit(
+    ports: ActivityPorts, request: SessionInput, epoch: int, owner: str, venue: Venue
+) -> Permit:
+    kills = await standing_kills(ports.board, ports.ledger, request.market)
+    clock_offset_ms = await venue.clock_offset_ms()
+    asked_ns = ports.clock.monotonic_ns()
+    # Opening may have taken longer than the lease; taking it again proves that nobody else has.
+    await _lease(ports, request, epoch, owner)
+    return Permit(
+        max_clock_offset_ms=request.limits.max_clock_offset_ms,
+        max_ledger_behind_s=request.max_ledger_behind_s,
+        kills=tuple(kills),
+        kill_file=ports.kill_file.present(),
+        clock_offset_ms=clock_offset_ms,
+        board_until_ns=asked_ns + NS_PER_S,
+        lease_until_ns=asked_ns + request.lease_ttl_ms * NS_PER_MS,
+    )
+
+
+async def _lease(ports: ActivityPorts, request: SessionInput, epoch: int, owner: str) -> None:
+    await wait_for_lease(
+        ports.lease, request.market, epoch, owner, request.lease_ttl_ms, beat=_beat
+    )
+
+
+async def _instrument(venue: Venue, request: SessionInput) -> Instrument:
+    for instrument in await venue.instruments():
+        if instrument.symbol == request.market.symbol:
+            return instrument
+    raise ConfigurationFault(
+        f"symbol: {request.market.venue} lists no active market {request.market.symbol} any more"
+    )
+
+
+def _refused_opening(opening: Opening, epoch: int) -> SessionResult | None:
+    if not opening.cleared:
+        reason, message = SessionReason.NOT_CLEARED, "older orders could not be cleared"
+    elif opening.difference:
+        reason, message = SessionReason.BREAK, opening.difference
+    else:
+        return None
+    return SessionResult(
+        reason=reason,
+        message=message,
+        epoch=epoch,
+        cleared=opening.cleared,
+        progress=SessionProgress(epoch=epoch, phase="refused", reason=message),
+    )
+
+
+def _beat() -> None:
+    activity.heartbeat()

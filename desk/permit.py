@@ -1,0 +1,77 @@
+"""The permit: what a session needs to send anything that adds risk.
+
+Absence of knowledge means no: every fact here starts as "not known" and grows old by itself.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from desk.records import Kill
+
+
+class Refusal(StrEnum):
+    """Why nothing may be sent; each one makes the session cancel everything and leave."""
+
+    LEASE = "lease_not_confirmed"
+    KILL_FILE = "kill_file_present"
+    KILLED = "killed"
+    BOARD = "kill_board_unreadable"
+    LEDGER = "ledger_behind"
+    CLOCK = "clock_out_of_bounds"
+
+
+@dataclass(slots=True, kw_only=True)
+class Permit:
+    """Facts a session keeps fresh; deadlines are monotonic nanoseconds.
+
+    `lease_until_ns` and `board_until_ns` move forward only with a confirmed renewal or read.
+    """
+
+    max_clock_offset_ms: int
+    max_ledger_behind_s: float
+    lease_until_ns: int = 0
+    board_until_ns: int = 0
+    kills: tuple[Kill, ...] = ()
+    kill_file: bool = False
+    clock_offset_ms: int | None = None
+    ledger_behind_s: float = 0.0
+
+    def refusal(self, now_ns: int) -> Refusal | None:
+        """First reason against sending, None when everything is in order."""
+        if self.kill_file:
+            return Refusal.KILL_FILE
+        if self.kills:
+            return Refusal.KILLED
+        if now_ns >= self.lease_until_ns:
+            return Refusal.LEASE
+        if now_ns >= self.board_until_ns:
+            return Refusal.BOARD
+        if self.ledger_behind_s > self.max_ledger_behind_s:
+            return Refusal.LEDGER
+        if self.clock_offset_ms is None or abs(self.clock_offset_ms) > self.max_clock_offset_ms:
+            return Refusal.CLOCK
+        return None
+
+    def explain(self, refusal: Refusal) -> str:
+        """One sentence for a person."""
+        match refusal:
+            case Refusal.KILLED:
+                kill = self.kills[0]
+                return f"killed at scope {kill.scope} by {kill.by}: {kill.reason}"
+            case Refusal.KILL_FILE:
+                return "the KILL file is present; remove it to quote again"
+            case Refusal.CLOCK if self.clock_offset_ms is not None:
+                return (
+                    f"the venue's clock is {self.clock_offset_ms} ms from ours, more than "
+                    f"{self.max_clock_offset_ms}; set this machine's clock"
+                )
+            case Refusal.CLOCK:
+                return "the venue's clock could not be read"
+            case Refusal.LEDGER:
+                return (
+                    f"the ledger is {self.ledger_behind_s:.1f} s behind; Postgres is away or slow"
+                )
+            case Refusal.BOARD:
+                return "the kill board could not be read in time; Redis is away or was emptied"
+            case Refusal.LEASE:
+                return "the lease could not be confirmed in time, or is somebody else's"

@@ -1,0 +1,101 @@
+"""Epochs and kills: the durable record of who may quote and who said stop.
+
+The rule: an epoch is given out once, and a kill ends only by a named person at its own scope.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from desk.identity import MarketId
+from desk.records import Kill
+from infra.postgres.rows import printable
+from infra.postgres.times import to_ms, to_time
+
+_ONE_AT_A_TIME: Final = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
+
+_OPEN_EPOCH: Final = text("""
+INSERT INTO session_epochs (venue, account, symbol, epoch, owner, run_id)
+SELECT :venue, :account, :symbol, COALESCE(max(epoch), 0) + 1, :owner, :run_id
+FROM session_epochs
+WHERE venue = :venue AND account = :account AND symbol = :symbol
+RETURNING epoch
+""")
+
+_CLOSE_EPOCH: Final = text("""
+UPDATE session_epochs SET ended_at = now(), end_reason = :reason
+WHERE venue = :venue AND account = :account AND symbol = :symbol AND epoch = :epoch
+    AND ended_at IS NULL
+RETURNING epoch
+""")
+
+_ACTIVE_KILLS: Final = text("""
+SELECT scope, reason, set_by, set_at FROM kills WHERE lifted_at IS NULL ORDER BY set_at, id
+""")
+
+_SET_KILL: Final = text("""
+INSERT INTO kills (scope, reason, set_by, set_at) VALUES (:scope, :reason, :by, :at)
+ON CONFLICT (scope) WHERE lifted_at IS NULL DO NOTHING
+""")
+
+_LIFT_KILL: Final = text("""
+UPDATE kills SET lifted_at = now(), lifted_by = :by, lifted_reason = :reason
+WHERE scope = :scope AND lifted_at IS NULL
+RETURNING id
+""")
+
+
+async def open_epoch(connection: AsyncConnection, market: MarketId, owner: str, run_id: str) -> int:
+    """Next epoch of a market, from 1; concurrent callers get different ones."""
+    await connection.execute(_ONE_AT_A_TIME, {"name": f"epoch:{market.path}"})
+    found = await connection.execute(
+        _OPEN_EPOCH, {**place(market), "owner": owner, "run_id": run_id}
+    )
+    return int(found.scalar_one())
+
+
+async def close_epoch(
+    connection: AsyncConnection, market: MarketId, epoch: int, reason: str
+) -> bool:
+    """Record why a session ended; False when that was recorded before, or no such epoch."""
+    found = await connection.execute(
+        _CLOSE_EPOCH, {**place(market), "epoch": epoch, "reason": printable(reason)}
+    )
+    return found.first() is not None
+
+
+async def active_kills(connection: AsyncConnection) -> Sequence[Kill]:
+    """Kills in force, oldest first."""
+    found = await connection.execute(_ACTIVE_KILLS)
+    return tuple(
+        Kill(scope=row.scope, reason=row.reason, by=row.set_by, at_ms=to_ms(row.set_at))
+        for row in found
+    )
+
+
+async def set_kill(connection: AsyncConnection, kill: Kill) -> None:
+    """Record a kill; one already in force at the scope stays as it is."""
+    await connection.execute(
+        _SET_KILL,
+        {
+            "scope": kill.scope,
+            "reason": printable(kill.reason),
+            "by": kill.by,
+            "at": to_time(kill.at_ms),
+        },
+    )
+
+
+async def lift_kill(connection: AsyncConnection, scope: str, by: str, reason: str) -> bool:
+    """Record that the kill of a scope was lifted; False when none was in force there."""
+    found = await connection.execute(
+        _LIFT_KILL, {"scope": scope, "by": by, "reason": printable(reason)}
+    )
+    return found.first() is not None
+
+
+def place(market: MarketId) -> dict[str, object]:
+    """Parameters that name a market."""
+    return {"venue": market.venue, "account": market.account, "symbol": market.symbol}

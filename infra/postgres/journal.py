@@ -1,0 +1,128 @@
+"""Writes a batch of ledger records in one transaction; writing it twice changes nothing.
+
+The rule: within a batch and between batches, what was recorded later never loses to what was
+recorded earlier.
+"""
+
+from collections.abc import Sequence
+from typing import Final, TypeVar
+
+from sqlalchemy import TextClause, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from desk.records import (
+    ControlDecision,
+    EquityMark,
+    FillSeen,
+    LedgerRecord,
+    OrderAnswered,
+    OrderSent,
+)
+from infra.postgres.booking import book_fills
+from infra.postgres.rows import (
+    Columns,
+    answered_columns,
+    decision_columns,
+    equity_columns,
+    sent_columns,
+)
+
+R = TypeVar("R")
+
+ORDERS_SENT: Final = text("""
+INSERT INTO orders AS o (
+    venue, account, symbol, client_order_id, epoch, batch_id, side, price_ticks, lots,
+    price, quantity, reduce_only, sent_at
+)
+SELECT s.venue, s.account, s.symbol, s.client_order_id, s.epoch, s.batch_id, s.side,
+       s.price_ticks, s.lots, s.price_ticks * i.tick_size, s.lots * i.lot_size,
+       s.reduce_only, s.sent_at
+FROM unnest(
+    CAST(:venue AS text[]), CAST(:account AS text[]), CAST(:symbol AS text[]),
+    CAST(:client_order_id AS text[]), CAST(:epoch AS bigint[]), CAST(:batch_id AS text[]),
+    CAST(:side AS text[]), CAST(:price_ticks AS bigint[]), CAST(:lots AS bigint[]),
+    CAST(:reduce_only AS boolean[]), CAST(:sent_at AS timestamptz[])
+) AS s(
+    venue, account, symbol, client_order_id, epoch, batch_id, side, price_ticks, lots,
+    reduce_only, sent_at
+)
+LEFT JOIN instruments i ON i.venue = s.venue AND i.symbol = s.symbol
+ON CONFLICT (venue, account, symbol, client_order_id) DO UPDATE SET
+    epoch = excluded.epoch, batch_id = excluded.batch_id, side = excluded.side,
+    price_ticks = excluded.price_ticks, lots = excluded.lots, price = excluded.price,
+    quantity = excluded.quantity, reduce_only = excluded.reduce_only, sent_at = excluded.sent_at
+WHERE o.sent_at IS NULL
+""")
+
+ORDERS_ANSWERED: Final = text("""
+INSERT INTO orders AS o (
+    venue, account, symbol, client_order_id, outcome, venue_order_id, message, answered_at
+)
+SELECT * FROM unnest(
+    CAST(:venue AS text[]), CAST(:account AS text[]), CAST(:symbol AS text[]),
+    CAST(:client_order_id AS text[]), CAST(:outcome AS text[]),
+    CAST(:venue_order_id AS text[]), CAST(:message AS text[]), CAST(:answered_at AS timestamptz[])
+)
+ON CONFLICT (venue, account, symbol, client_order_id) DO UPDATE SET
+    outcome = excluded.outcome, message = excluded.message, answered_at = excluded.answered_at,
+    venue_order_id = COALESCE(excluded.venue_order_id, o.venue_order_id)
+WHERE o.answered_at IS NULL OR o.answered_at <= excluded.answered_at
+""")
+
+EQUITY: Final = text("""
+WITH marked AS (
+    INSERT INTO equity (
+        venue, account, symbol, epoch, at, pnl, peak, position_lots, mid
+    )
+    SELECT * FROM unnest(
+        CAST(:venue AS text[]), CAST(:account AS text[]), CAST(:symbol AS text[]),
+        CAST(:epoch AS bigint[]), CAST(:at AS timestamptz[]), CAST(:pnl AS numeric[]),
+        CAST(:peak AS numeric[]), CAST(:position_lots AS bigint[]), CAST(:mid AS numeric[])
+    )
+    ON CONFLICT (venue, account, symbol, at, epoch) DO NOTHING
+    RETURNING venue, account, symbol, peak
+)
+INSERT INTO positions AS p (venue, account, symbol, peak_pnl)
+SELECT venue, account, symbol, GREATEST(max(peak), 0)
+FROM marked
+GROUP BY venue, account, symbol
+ORDER BY venue, account, symbol
+ON CONFLICT (venue, account, symbol) DO UPDATE SET
+    peak_pnl = GREATEST(p.peak_pnl, excluded.peak_pnl)
+""")
+
+DECISIONS: Final = text("""
+INSERT INTO control_decisions (
+    venue, account, symbol, epoch, kind, reason, decided_by, evidence, at, digest
+)
+SELECT * FROM unnest(
+    CAST(:venue AS text[]), CAST(:account AS text[]), CAST(:symbol AS text[]),
+    CAST(:epoch AS bigint[]), CAST(:kind AS text[]), CAST(:reason AS text[]),
+    CAST(:decided_by AS text[]), CAST(:evidence AS text[]), CAST(:at AS timestamptz[]),
+    CAST(:digest AS text[])
+)
+ON CONFLICT (digest) DO NOTHING
+""")
+
+
+async def write_batch(connection: AsyncConnection, batch: Sequence[LedgerRecord]) -> None:
+    """Write records of any kinds, oldest first. ValueError or OverflowError for bad content."""
+    await _write(connection, ORDERS_SENT, sent_columns(_of(OrderSent, batch)))
+    await _write(connection, ORDERS_ANSWERED, answered_columns(_of(OrderAnswered, batch)))
+    await book_fills(connection, (seen.fill for seen in _of(FillSeen, batch)))
+    await _write(connection, EQUITY, equity_columns(_of(EquityMark, batch)))
+    await _write(connection, DECISIONS, decision_columns(_of(ControlDecision, batch)))
+
+
+async def write_decision(connection: AsyncConnection, decision: ControlDecision) -> None:
+    """Write one control decision; writing it again changes nothing."""
+    await _write(connection, DECISIONS, decision_columns([decision]))
+
+
+def _of(kind: type[R], batch: Sequence[LedgerRecord]) -> list[R]:
+    return [record for record in batch if isinstance(record, kind)]
+
+
+async def _write(connection: AsyncConnection, statement: TextClause, given: Columns) -> None:
+    if given:
+        await connection.execute(statement, given)

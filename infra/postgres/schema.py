@@ -1,0 +1,144 @@
+"""Brings a database to this program's schema, once, however many processes start together.
+
+The rule: all migrations run in one transaction under one lock; a database we do not fully know is
+refused in a sentence and left as it was.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from desk.errors import ConfigurationFault, Unavailable
+from infra.postgres.engine import TROUBLES, open_engine, sentence
+from infra.postgres.tables import metadata
+
+_LOCK: Final = 0x666C6F74696C6C61
+_OLDEST_SERVER: Final = 140_000
+_TIMEOUT_S: Final = 60.0
+
+
+async def upgrade(database_url: str) -> None:
+    """Create or migrate the ledger's tables; safe to call from many processes at once.
+
+    Raises ConfigurationFault for a database that is newer, foreign or too old a PostgreSQL, and
+    Unavailable when it cannot be reached.
+    """
+    await _in_transaction(database_url, lambda connection: _move(connection, "head"))
+
+
+async def downgrade(database_url: str, revision: str = "base") -> None:
+    """Go back to an older schema; destroys what the newer one added. Raises as `upgrade`."""
+    await _in_transaction(database_url, lambda connection: _move(connection, revision))
+
+
+async def check_version(database_url: str) -> None:
+    """Do nothing when the database has exactly this program's schema; raises as `upgrade`.
+
+    An older schema, or none, is a ConfigurationFault too: this call changes nothing.
+    """
+    await _in_transaction(database_url, _require_head)
+
+
+def version_fault(server: int, found: str | None, known: tuple[str, ...]) -> str | None:
+    """Why a database cannot be used, in one sentence; None when it can be, perhaps migrated.
+
+    `server` is PostgreSQL's server_version_num, `found` the database's revision (None when it
+    has none), `known` this program's revisions, newest first.
+    """
+    if server < _OLDEST_SERVER:
+        return f"database: PostgreSQL {server // 10_000} is too old; use version 14 or newer"
+    if found is None or found in known:
+        return None
+    if found.isdigit() and int(found) > int(known[0]):
+        return (
+            f"database: schema {found} is newer than this program's {known[0]}; "
+            "upgrade flotilla or use another database"
+        )
+    return f"database: schema '{found}' is not one of flotilla's; use another database"
+
+
+async def _in_transaction(database_url: str, work: Callable[[Connection], None]) -> None:
+    engine = open_engine(database_url, statement_timeout_s=_TIMEOUT_S, connections=1)
+    try:
+        async with engine.begin() as connection:
+            await _lock(connection)
+            await connection.run_sync(work)
+    except TROUBLES as error:
+        raise Unavailable(f"postgres: {sentence(error)}") from error
+    finally:
+        await engine.dispose()
+
+
+async def _lock(connection: AsyncConnection) -> None:
+    await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+
+
+def _move(connection: Connection, revision: str) -> None:
+    settings = _settings(connection)
+    _check(connection, settings)
+    if revision == "head":
+        command.upgrade(settings, revision)
+    else:
+        command.downgrade(settings, revision)
+
+
+def _require_head(connection: Connection) -> None:
+    settings = _settings(connection)
+    found = _check(connection, settings)
+    head = _known(settings)[0]
+    if found != head:
+        raise ConfigurationFault(
+            f"database: schema {found or 'none'} is older than this program's {head}; "
+            "run flotilla up, which migrates it"
+        )
+
+
+def _check(connection: Connection, settings: Config) -> str | None:
+    server = int(connection.execute(text("SHOW server_version_num")).scalar_one())
+    found = _revision(connection)
+    fault = version_fault(server, found, _known(settings)) or _foreign_tables(connection, found)
+    if fault:
+        raise ConfigurationFault(fault)
+    return found
+
+
+def _revision(connection: Connection) -> str | None:
+    if connection.execute(text("SELECT to_regclass('alembic_version')")).scalar_one() is None:
+        return None
+    newest = text("SELECT max(version_num) FROM alembic_version")
+    found: str | None = connection.execute(newest).scalar_one()
+    return found
+
+
+def _foreign_tables(connection: Connection, found: str | None) -> str | None:
+    if found is not None:
+        return None
+    taken = connection.execute(
+        text(
+            "SELECT min(relname) FROM pg_class WHERE oid = ANY (SELECT to_regclass(n) "
+            "FROM unnest(CAST(:names AS text[])) AS n)"
+        ),
+        {"names": list(metadata.tables)},
+    ).scalar_one()
+    if taken is None:
+        return None
+    return f"database: already has a table '{taken}' of another program; use an empty database"
+
+
+def _known(settings: Config) -> tuple[str, ...]:
+    scripts = ScriptDirectory.from_config(settings)
+    return tuple(script.revision for script in scripts.walk_revisions())
+
+
+def _settings(connection: Connection) -> Config:
+    settings = Config()
+    folder = str(Path(__file__).parent / "migrations")
+    settings.set_main_option("script_location", folder.replace("%", "%%"))
+    settings.attributes["connection"] = connection
+    return settings

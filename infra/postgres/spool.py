@@ -1,0 +1,114 @@
+"""Records that could not reach PostgreSQL, as lines of JSON on this machine's disk.
+
+The rule: what is written here is on the disk before the call returns, readable by its owner alone.
+"""
+
+import json
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import structlog
+
+from desk.records import (
+    ControlDecision,
+    EquityMark,
+    FillSeen,
+    LedgerRecord,
+    OrderAnswered,
+    OrderSent,
+)
+
+_log = structlog.get_logger(__name__)
+
+_KINDS: Final[dict[str, type[LedgerRecord]]] = {
+    kind.__name__: kind
+    for kind in (OrderSent, OrderAnswered, FillSeen, EquityMark, ControlDecision)
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spooled:
+    """What one spool file holds; `unreadable` counts the lines that hold no record."""
+
+    path: Path
+    records: tuple[LedgerRecord, ...]
+    unreadable: int
+
+
+class Spool:
+    """A folder of spool files; `name` tells this process's files from others' (no slash)."""
+
+    def __init__(self, folder: Path, *, name: str) -> None:
+        self._folder = folder
+        self._waiting = folder / f"{name}.jsonl"
+        self._refused = folder / f"{name}.refused"
+
+    def keep(self, records: Iterable[LedgerRecord]) -> Path:
+        """Keep records for the next start. OSError when the disk refuses."""
+        self._append(self._waiting, [_line(record) for record in records])
+        return self._waiting
+
+    def put_aside(self, record: LedgerRecord, reason: str) -> Path:
+        """Keep a record that PostgreSQL refused, for a person to look at. OSError as above."""
+        self._append(self._refused, [_line(record, reason=reason)])
+        return self._refused
+
+    def waiting(self) -> Sequence[Spooled]:
+        """Everything earlier processes kept, oldest file first. OSError when unreadable."""
+        if not self._folder.is_dir():
+            return ()
+        files = sorted(
+            self._folder.glob("*.jsonl"), key=lambda path: (path.stat().st_mtime_ns, path)
+        )
+        return tuple(_read(path) for path in files)
+
+    def done(self, spooled: Spooled) -> None:
+        """Remove a file whose records are all in PostgreSQL; one with bad lines is set aside."""
+        if spooled.unreadable:
+            spooled.path.replace(spooled.path.with_suffix(".unreadable"))
+        else:
+            spooled.path.unlink(missing_ok=True)
+
+    def _append(self, path: Path, lines: Sequence[bytes]) -> None:
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        with os.fdopen(file, "ab") as stream:
+            stream.write(b"".join(lines))
+            stream.flush()
+            os.fsync(stream.fileno())
+        _sync_folder(self._folder)
+
+
+def _sync_folder(folder: Path) -> None:
+    # A new file's name is durable only once its folder is on the disk too.
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _line(record: LedgerRecord, *, reason: str | None = None) -> bytes:
+    content: dict[str, object] = {
+        "kind": type(record).__name__,
+        "record": msgspec.to_builtins(record),
+    }
+    if reason is not None:
+        content["reason"] = reason
+    return json.dumps(content).encode() + b"\n"
+
+
+def _read(path: Path) -> Spooled:
+    records, unreadable = [], 0
+    for line in path.read_bytes().splitlines():
+        try:
+            content = json.loads(line)
+            records.append(msgspec.convert(content["record"], _KINDS[content["kind"]]))
+        except (ValueError, KeyError, TypeError) as error:
+            unreadable += 1
+            _log.error("spool line unreadable", path=str(path), error=str(error))
+    return Spooled(path=path, records=tuple(records), unreadable=unreadable)

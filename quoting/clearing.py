@@ -1,0 +1,91 @@
+"""Cancel first, then look: the short code path that takes every order of a market away.
+
+"Cleared" is said on evidence only: the venue lists zero orders twice, further apart than it takes
+to settle.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from desk.errors import Refused, VenueError
+from desk.instrument import Instrument
+from desk.ports import Clock, Venue
+
+_FIRST_WAIT_S = 0.05
+_LONGEST_WAIT_S = 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClearReport:
+    """What was seen. `left` is what the venue still listed when giving up, None if unreadable."""
+
+    verified: bool
+    attempts: int
+    left: int | None
+    message: str
+    confirmed_ns: int | None
+    verified_ns: int | None
+
+
+async def clear(
+    venue: Venue,
+    instrument: Instrument,
+    clock: Clock,
+    *,
+    give_up_s: float,
+    beat: Callable[[], None] = lambda: None,
+) -> ClearReport:
+    """Cancel everything of one market until the venue lists zero orders twice, or time is up.
+
+    Never raises for what a venue does. `beat` is called on every round (heartbeats).
+    """
+    deadline_ns = clock.monotonic_ns() + int(give_up_s * 1e9)
+    wait_s, attempts, message, left = _FIRST_WAIT_S, 0, "", None
+    confirmed_ns: int | None = None
+    while True:
+        beat()
+        attempts += 1
+        try:
+            outcome = await venue.execution.cancel_all(instrument)
+            if outcome.confirmed and confirmed_ns is None:
+                confirmed_ns = clock.monotonic_ns()
+            left = await _listed_twice(venue, instrument)
+            if left == 0:
+                return ClearReport(
+                    verified=True,
+                    attempts=attempts,
+                    left=0,
+                    message=message,
+                    confirmed_ns=confirmed_ns,
+                    verified_ns=clock.monotonic_ns(),
+                )
+            message = f"{left} orders still listed after a cancel-all"
+        except VenueError as error:
+            message = str(error) or type(error).__name__
+            wait_s = max(wait_s, _asked_to_wait(error))
+        if clock.monotonic_ns() + int(wait_s * 1e9) >= deadline_ns:
+            return ClearReport(
+                verified=False,
+                attempts=attempts,
+                left=left,
+                message=message,
+                confirmed_ns=confirmed_ns,
+                verified_ns=None,
+            )
+        await asyncio.sleep(wait_s)
+        wait_s = min(_LONGEST_WAIT_S, wait_s * 2)
+
+
+async def _listed_twice(venue: Venue, instrument: Instrument) -> int:
+    first = len(await venue.account.open_orders(instrument))
+    if first:
+        return first
+    await asyncio.sleep(venue.capabilities.settling_ms / 1000)
+    return len(await venue.account.open_orders(instrument))
+
+
+def _asked_to_wait(error: VenueError) -> float:
+    if isinstance(error, Refused) and error.retry_after_s is not None:
+        return min(_LONGEST_WAIT_S, error.retry_after_s)
+    return 0.0

@@ -1,0 +1,93 @@
+"""Sends what the gate approved and brings the answers back to the inbox.
+
+An unresolved send is never repeated; the loop asks for a clearing instead.
+"""
+
+import asyncio
+from collections.abc import Awaitable
+from typing import Protocol
+
+from desk.identity import MarketId
+from desk.instrument import Instrument
+from desk.orders import Batch, BatchOutcome
+from desk.ports import Clock, LedgerWriter, Venue
+from desk.risk.approval import Approved
+from quoting.clearing import clear
+from quoting.inbox import Answered, Cleared, Inbox
+from quoting.journal import record_answer, record_sent
+
+
+class SessionMeter(Protocol):
+    """Where a session counts; names and units are the telemetry catalogue's."""
+
+    def tick_to_wire(self, nanoseconds: int) -> None:
+        """From a book update read to order bytes handed to the socket."""
+
+    def answered(self, outcome: BatchOutcome) -> None:
+        """One batch was answered."""
+
+    def denied(self, reason: str) -> None:
+        """Our gate refused a batch."""
+
+    def filled(self) -> None:
+        """One fill was heard."""
+
+
+class Dispatcher:
+    """Hands operations of one market to its venue. Answers come as inbox events."""
+
+    def __init__(
+        self,
+        *,
+        market: MarketId,
+        instrument: Instrument,
+        epoch: int,
+        venue: Venue,
+        ledger: LedgerWriter,
+        clock: Clock,
+        inbox: Inbox,
+        meter: SessionMeter,
+        tasks: asyncio.TaskGroup,
+        clear_give_up_s: float,
+    ) -> None:
+        self._market = market
+        self._instrument = instrument
+        self._epoch = epoch
+        self._venue = venue
+        self._ledger = ledger
+        self._clock = clock
+        self._inbox = inbox
+        self._meter = meter
+        self._tasks = tasks
+        self._clear_give_up_s = clear_give_up_s
+
+    def send(self, approved: Approved[Batch]) -> int:
+        """Send a batch; returns when its bytes were handed over (monotonic nanoseconds)."""
+        answer = self._venue.execution.send(approved, self._instrument)
+        sent_ns = self._clock.monotonic_ns()
+        self._tasks.create_task(self._await_answer(approved.value, answer))
+        record_sent(self._ledger, self._clock, self._market, self._epoch, approved.value)
+        return sent_ns
+
+    def clear(self) -> None:
+        """Take every order of this market away; a `Cleared` event follows."""
+        self._tasks.create_task(self._clear())
+
+    async def _await_answer(self, batch: Batch, answer: Awaitable[BatchOutcome]) -> None:
+        outcome = await answer
+        self._inbox.put(Answered(batch=batch, outcome=outcome))
+        self._meter.answered(outcome)
+        record_answer(self._ledger, self._clock, self._market, outcome)
+
+    async def _clear(self) -> None:
+        report = await clear(
+            self._venue, self._instrument, self._clock, give_up_s=self._clear_give_up_s
+        )
+        self._inbox.put(
+            Cleared(
+                verified=report.verified,
+                attempts=report.attempts,
+                message=report.message,
+                at_ns=self._clock.monotonic_ns(),
+            )
+        )

@@ -1,0 +1,78 @@
+"""One ordered inbox for everything a session hears: book, account, answers and timer.
+
+Events that arrive in one turn of the event loop are handed over together, so that a burst leads to
+one decision and not to one per event.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from desk.market import FeedEvent
+from desk.orders import AccountEvent, Batch, BatchOutcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """A batch was answered, or its outcome is unknown."""
+
+    batch: Batch
+    outcome: BatchOutcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cleared:
+    """A cancel-all was confirmed by listing zero orders twice (or given up: `verified` False)."""
+
+    verified: bool
+    attempts: int
+    message: str
+    at_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Audited:
+    """What the venue lists as resting, by client order id (None: not one of ours).
+
+    `asked_ns` is when the list was asked for: orders sent or cancelled later are not judged by it.
+    """
+
+    resting: tuple[str | None, ...]
+    asked_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Time went by."""
+
+    now_ns: int
+
+
+InboxEvent: TypeAlias = FeedEvent | AccountEvent | Answered | Cleared | Audited | Tick
+
+
+class Inbox:
+    """Collects events and calls `handle(events)` once per turn of the event loop."""
+
+    def __init__(self, handle: Callable[[list[InboxEvent]], None]) -> None:
+        self._handle = handle
+        self._events: list[InboxEvent] = []
+        self._open = True
+
+    def put(self, event: InboxEvent) -> None:
+        """Add one event; never blocks. Events after `close` are dropped."""
+        if not self._open:
+            return
+        self._events.append(event)
+        if len(self._events) == 1:
+            asyncio.get_running_loop().call_soon(self._drain)
+
+    def close(self) -> None:
+        """Take no more events."""
+        self._open = False
+
+    def _drain(self) -> None:
+        events, self._events = self._events, []
+        if self._open and events:
+            self._handle(events)

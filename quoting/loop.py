@@ -1,0 +1,342 @@
+"""The step function of one market: events in, actions out, no I/O and no clock.
+
+Replay and live quoting drive the same `apply` and `decide`, so one journal explains both.
+"""
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from desk.planning import PlanRules, plan
+
+from desk.book import Book
+from desk.identity import MarketId
+from desk.instrument import Instrument
+from desk.lifecycle import SessionReason
+from desk.market import BookDelta, BookSnapshot, FeedAlive, FeedEvent, FeedLost
+from desk.orders import (
+    AccountAlive,
+    AccountChange,
+    AccountLost,
+    AccountSnapshot,
+    Fill,
+    OrderUpdate,
+)
+from desk.permit import Permit, Refusal
+from desk.ports import Capabilities
+from desk.quoting.decide import QuoteModel, QuoteTarget
+from desk.quoting.parameters import QuoteParameters
+from desk.quoting.view import View
+from desk.quoting.volatility import MinuteReturns
+from desk.records import LedgerFacts
+from desk.risk.gate import Denied, GateContext, GateLimits, review
+from desk.risk.limits import RiskLimits
+from desk.risk.order_rate import OrderRate
+from desk.units import NS_PER_S
+from quoting.actions import Action, ClearAll, Leave, Phase, Resnapshot, SendBatch
+from quoting.health import Health
+from quoting.inbox import Answered, Audited, Cleared, InboxEvent, Tick
+from quoting.progress import LatencySamples, SessionProgress
+from quoting.refusals import Refusals
+from quoting.standing import Equity, Standing
+from quoting.working_orders import WorkingOrders
+
+_PATIENCE_NS = 60 * NS_PER_S
+_OUT_OF_STEP_NS = 5 * NS_PER_S
+_SETTLED_NS = 2 * NS_PER_S
+_SAMPLE_S, _SAMPLES = 1, 10
+
+_LEAVE_FOR = {
+    Refusal.LEASE: SessionReason.LEASE,
+    Refusal.KILL_FILE: SessionReason.KILLED,
+    Refusal.KILLED: SessionReason.KILLED,
+    Refusal.BOARD: SessionReason.BOARD,
+    Refusal.LEDGER: SessionReason.LEDGER,
+    Refusal.CLOCK: SessionReason.CLOCK,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoopSetup:
+    """What a loop starts from; `known*` tell which fills the ledger has already.
+
+    `prior_sigma_bps` serves until this session has a volatility estimate of its own."""
+
+    market: MarketId
+    instrument: Instrument
+    epoch: int
+    parameters: QuoteParameters
+    limits: RiskLimits
+    capabilities: Capabilities
+    facts: LedgerFacts
+    known_since_ms: int
+    known: frozenset[str]
+    prior_sigma_bps: Decimal | None = None
+
+
+class MarketLoop:
+    """State of one market's quoting. `permit` is kept fresh by others and read here."""
+
+    def __init__(self, setup: LoopSetup, permit: Permit) -> None:
+        self.permit = permit
+        self._setup = setup
+        self._book = Book()
+        self._health = Health(self._book, setup.limits)
+        self._working = WorkingOrders()
+        self._returns = MinuteReturns(sample_s=_SAMPLE_S, min_samples=_SAMPLES)
+        self._model = QuoteModel.prepare(setup.parameters, setup.instrument)
+        self._gate = GateLimits.of(setup.instrument, setup.limits)
+        self._rate = OrderRate()
+        self._refusals = Refusals()
+        self._standing = Standing(
+            setup.instrument,
+            setup.facts,
+            known_since_ms=setup.known_since_ms,
+            known=setup.known,
+        )
+        self._rules = PlanRules.prepare(setup.parameters, setup.instrument, setup.capabilities)
+        self._phase, self._reason = Phase.WAITING, "no book yet"
+        self._now_ns = 0
+        self._waiting_since_ns: int | None = None
+        self._out_of_step_since_ns: int | None = None
+        self._last_sent_ns = 0
+        self._caused_ns: int | None = None
+        self._resnapshot: str | None = None
+        self._audit_doubt = self._audit_pull = ""
+        self._failed_clear = ""
+        self._cycle = self._requotes = self._clears = 0
+
+    # --- events ------------------------------------------------------------------------------
+
+    def apply(self, event: InboxEvent) -> tuple[Fill, ...]:
+        """Take one event; the fills not heard before come back, for the ledger."""
+        match event:
+            case BookSnapshot() | BookDelta() | FeedAlive() | FeedLost():
+                self._take_feed(event)
+            case AccountSnapshot() | AccountChange():
+                self._health.account(event)
+                if event.position is not None:
+                    self._standing.position = event.position.lots
+                return self._hear(event.fills)
+            case AccountAlive() | AccountLost() | OrderUpdate():
+                self._health.account(event)
+                if isinstance(event, OrderUpdate) and not event.resting:
+                    self._working.gone(event.client_order_id)
+            case Answered():
+                self._working.answered(event.batch, event.outcome)
+                self._refusals.hear(event.outcome, self._now_ns)
+            case Cleared():
+                self._take_cleared(event)
+            case Audited():
+                self._take_audit(event)
+            case Tick():
+                self._now_ns = event.now_ns
+        return ()
+
+    def leave(self) -> None:
+        """Send nothing from here on."""
+        self._phase = Phase.LEAVING
+
+    # --- decisions ---------------------------------------------------------------------------
+
+    def decide(self, now_ns: int) -> list[Action]:
+        """What to do now, given everything heard so far."""
+        self._now_ns = now_ns
+        if self._phase is Phase.LEAVING:
+            return []
+        if leaving := self._must_leave(now_ns):
+            self._phase, self._reason = Phase.LEAVING, leaving.message
+            return [leaving]
+        if self._resnapshot is not None:
+            reason, self._resnapshot = self._resnapshot, None
+            return [*self._pull(reason), Resnapshot(reason)]
+        if self._phase is Phase.CLEARING:
+            return []
+        if self._audit_pull:
+            # Orders we do not know of may rest: everything goes, known or not.
+            self._phase, self._reason, self._audit_pull = Phase.CLEARING, self._audit_pull, ""
+            self._clears += 1
+            return [ClearAll(self._reason)]
+        if trouble := self._health.trouble(now_ns):
+            return self._wait(trouble, now_ns)
+        self._waiting_since_ns = None
+        if self._working.unresolved:
+            return self._pull("an outcome is unknown")
+        return self._quote(now_ns)
+
+    def _must_leave(self, now_ns: int) -> Leave | None:
+        refusal = self.permit.refusal(now_ns)
+        if refusal is not None:
+            return Leave(_LEAVE_FOR[refusal], self.permit.explain(refusal))
+        if self._failed_clear:
+            return Leave(SessionReason.NOT_CLEARED, self._failed_clear)
+        if leaving := self._refusals.must_leave():
+            return leaving
+        if self._book.mid_x2 is not None:
+            equity = self._standing.equity(self._book.mid_x2)
+            fall = equity.peak - equity.pnl
+            if fall > self._setup.limits.max_drawdown:
+                return Leave(
+                    SessionReason.DRAWDOWN,
+                    f"PnL {equity.pnl:.2f} is {fall:.2f} below its peak {equity.peak:.2f}, "
+                    f"more than max_drawdown {self._setup.limits.max_drawdown}",
+                )
+        return self._out_of_step(now_ns)
+
+    def _out_of_step(self, now_ns: int) -> Leave | None:
+        if self._standing.in_step:
+            self._out_of_step_since_ns = None
+        elif self._out_of_step_since_ns is None:
+            self._out_of_step_since_ns = now_ns
+        elif now_ns - self._out_of_step_since_ns > _OUT_OF_STEP_NS:
+            return Leave(
+                SessionReason.RESYNC,
+                f"fills add up to {self._standing.folded} lots, the venue says "
+                f"{self._standing.position}",
+            )
+        return None
+
+    def _wait(self, trouble: str, now_ns: int) -> list[Action]:
+        self._reason = trouble
+        if self._waiting_since_ns is None:
+            self._waiting_since_ns = now_ns
+        if now_ns - self._waiting_since_ns > _PATIENCE_NS:
+            self._phase = Phase.LEAVING
+            return [Leave(SessionReason.FEED, trouble)]
+        if self._working.open:
+            return self._pull(trouble)
+        self._phase = Phase.WAITING
+        return []
+
+    def _pull(self, reason: str) -> list[Action]:
+        """Cancel first, then look: everything goes, and nothing is sent until it is verified."""
+        self._reason = reason
+        if self._phase is Phase.CLEARING or not (self._working.open or self._working.unresolved):
+            return []
+        self._phase = Phase.CLEARING
+        self._clears += 1
+        return [ClearAll(reason)]
+
+    def _quote(self, now_ns: int) -> list[Action]:
+        self._phase = Phase.QUOTING
+        if self._refusals.resting(now_ns):
+            return []
+        target = self._target(now_ns)
+        self._reason = target.reason
+        planned = plan(
+            target.levels,
+            self._working.open,
+            rules=self._rules,
+            identity=(self._setup.market.tag, self._setup.epoch, self._cycle + 1),
+            now_ns=now_ns,
+            last_sent_ns=self._last_sent_ns,
+        )
+        if planned.batch is None:
+            return []
+        verdict = review(planned.batch, self._gate_context(now_ns))
+        if isinstance(verdict, Denied):
+            self._refusals.denied(verdict, now_ns)
+            return self._pull(f"denied: {verdict.message}")
+        self._cycle += 1
+        self._requotes += 1
+        self._last_sent_ns = now_ns
+        self._rate.record(now_ns, len(planned.batch.orders))
+        self._working.sent(planned.batch)
+        caused_ns, self._caused_ns = self._caused_ns, None
+        return [SendBatch(verdict, caused_ns)]
+
+    def _target(self, now_ns: int) -> QuoteTarget:
+        book = self._book
+        assert book.best_bid is not None  # noqa: S101 - health said both sides are there
+        assert book.best_ask is not None  # noqa: S101
+        assert book.mid_x2 is not None  # noqa: S101
+        inventory = self._standing.position
+        target = self._model.target(
+            View(
+                best_bid=book.best_bid,
+                best_ask=book.best_ask,
+                mid_x2=book.mid_x2,
+                inventory=inventory,
+                sigma_bps=self._sigma_bps(),
+            )
+        )
+        return self._refusals.only_reducing(target, inventory, now_ns)
+
+    def _sigma_bps(self) -> Decimal | None:
+        own = self._returns.sigma_bps()
+        return self._setup.prior_sigma_bps if own is None else own
+
+    def _gate_context(self, now_ns: int) -> GateContext:
+        assert self._book.mid_x2 is not None  # noqa: S101 - as above
+        return GateContext(
+            limits=self._gate,
+            mid_x2=self._book.mid_x2,
+            book_age_ns=self._book.age_ns(now_ns),
+            account_age_ns=now_ns - self._health.account_heard_ns,
+            position=self._standing.position,
+            working=self._working.open,
+            orders_last_minute=self._rate.last_minute(now_ns),
+        )
+
+    # --- bookkeeping -------------------------------------------------------------------------
+
+    def _take_feed(self, event: FeedEvent) -> None:
+        self._resnapshot = self._health.feed(event) or self._resnapshot
+        self._caused_ns = event.received_ns
+        if self._book.mid_x2 is not None:
+            self._returns.observe(self._book.mid_x2, event.received_ns)
+
+    def _hear(self, fills: tuple[Fill, ...]) -> tuple[Fill, ...]:
+        new = tuple(fill for fill in fills if self._standing.hear(fill))
+        for fill in new:
+            self._working.filled(fill)
+        return new
+
+    def _take_cleared(self, event: Cleared) -> None:
+        if event.verified:
+            self._working.cleared()
+            if self._phase is Phase.CLEARING:
+                self._phase = Phase.WAITING
+        else:
+            self._failed_clear = event.message or "orders could not be cleared"
+
+    def _take_audit(self, event: Audited) -> None:
+        """A difference seen twice in a row, with nothing in flight, is real: start over."""
+        if self._working.busy or event.asked_ns - self._last_sent_ns < _SETTLED_NS:
+            return
+        doubt = self._working.differs_from(event.resting)
+        if doubt and self._audit_doubt:
+            self._audit_pull = f"audit: {doubt}"
+        self._audit_doubt = doubt
+
+    # --- reports -----------------------------------------------------------------------------
+
+    def equity(self) -> Equity | None:
+        """PnL and peak now, None without a mid."""
+        return None if self._book.mid_x2 is None else self._standing.equity(self._book.mid_x2)
+
+    def progress(self, latency: LatencySamples) -> SessionProgress:
+        """Picture of this moment for heartbeats and the market's page."""
+        equity, instrument = self.equity(), self._setup.instrument
+        bids, asks = self._working.quotes(instrument)
+        return SessionProgress(
+            epoch=self._setup.epoch,
+            phase=self._phase.value,
+            reason=self._reason,
+            cycles=self._cycle,
+            requotes=self._requotes,
+            fills=self._standing.fills,
+            rejects=self._refusals.rejects,
+            denials=self._refusals.denials,
+            unresolved=self._refusals.unresolved,
+            clears=self._clears,
+            bids=bids,
+            asks=asks,
+            inventory=instrument.quantity(self._standing.position),
+            pnl=round(equity.pnl, 4) if equity else Decimal(0),
+            peak=round(equity.peak, 4) if equity else None,
+            mid=equity.mid if equity else None,
+            sigma_bps=self._sigma_bps(),
+            tick_to_wire_p50_ms=latency.percentile_ms(50),
+            tick_to_wire_p99_ms=latency.percentile_ms(99),
+            parameters_version=self._setup.parameters.version,
+        )

@@ -1,0 +1,41 @@
+"""Asking before acting: the kills in force, and the lease."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from desk.errors import Unavailable
+from desk.identity import MarketId
+from desk.ports import KillBoard, LeasePort, LedgerReader
+from desk.records import Kill
+
+_POLL_S = 0.1
+_PATIENCE = 4
+
+
+async def standing_kills(
+    board: KillBoard, ledger: LedgerReader, market: MarketId
+) -> Sequence[Kill]:
+    """Kills that cover a market. A board that was never armed is armed from the durable record."""
+    try:
+        return await board.kills(market)
+    except Unavailable:
+        await board.rearm(await ledger.active_kills())
+        return await board.kills(market)
+
+
+async def wait_for_lease(
+    lease: LeasePort,
+    market: MarketId,
+    epoch: int,
+    owner: str,
+    ttl_ms: int,
+    *,
+    beat: Callable[[], None],
+) -> None:
+    """Take the lease, waiting for a dead owner's to expire. Unavailable when it stays taken."""
+    for _ in range(int(_PATIENCE * ttl_ms / 1000 / _POLL_S)):
+        if await lease.acquire(market, epoch, owner, ttl_ms):
+            return
+        beat()
+        await asyncio.sleep(_POLL_S)
+    raise Unavailable(f"lease of {market.path} is held by somebody else and does not expire")

@@ -1,0 +1,244 @@
+"""One uninterrupted stretch of live quoting: connect → quote → cancel everything and leave.
+
+However it ends (window, trouble, cancellation, a bug), every order is cancelled and the venue is
+asked to list zero before `run` returns.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from desk.errors import VenueError
+from desk.identity import MarketId
+from desk.instrument import Instrument
+from desk.lifecycle import SessionReason
+from desk.ports import Clock, KillBoard, KillFile, LeasePort, LedgerWriter, Venue
+from desk.records import EquityMark, FillSeen
+from desk.units import NS_PER_MS
+from quoting.actions import ClearAll, Leave, Resnapshot, SendBatch
+from quoting.clearing import ClearReport, clear
+from quoting.dispatch import Dispatcher, SessionMeter
+from quoting.inbox import Audited, Inbox, InboxEvent, Tick
+from quoting.loop import MarketLoop
+from quoting.progress import LatencySamples, SessionProgress
+from quoting.watch import Watch
+
+_TICK_S = 0.1
+_EQUITY_S = 5.0
+_AUDIT_S = 15.0
+_CLEAR_GIVE_UP_S = 20.0
+_LATE_FILLS_S = 0.3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionPorts:
+    """What a session needs from the world."""
+
+    venue: Venue
+    lease: LeasePort
+    board: KillBoard
+    kill_file: KillFile
+    ledger: LedgerWriter
+    clock: Clock
+    meter: SessionMeter
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionEnd:
+    """Why it ended, and whether the venue was seen to list zero orders."""
+
+    reason: SessionReason
+    message: str
+    cleared: bool
+    progress: SessionProgress
+
+
+class Session:
+    """Runs one `MarketLoop` at a venue until it leaves, its window ends, or it is cancelled."""
+
+    def __init__(
+        self,
+        *,
+        market: MarketId,
+        instrument: Instrument,
+        epoch: int,
+        owner: str,
+        lease_ttl_ms: int,
+        window_s: float,
+        loop: MarketLoop,
+        ports: SessionPorts,
+        report: Callable[[SessionProgress], None],
+    ) -> None:
+        self._market = market
+        self._instrument = instrument
+        self._epoch = epoch
+        self._window_s = window_s
+        self._loop = loop
+        self._ports = ports
+        self._report = report
+        self._inbox = Inbox(self._handle)
+        self._left: asyncio.Future[Leave] | None = None
+        self._dispatcher: Dispatcher | None = None
+        self._latency = LatencySamples()
+        self._watch = Watch(
+            market=market,
+            epoch=epoch,
+            owner=owner,
+            lease_ttl_ms=lease_ttl_ms,
+            permit=loop.permit,
+            ports=ports,
+        )
+
+    async def run(self) -> SessionEnd:
+        """Quote until something ends it; then cancel, verify, and say why."""
+        self._left = asyncio.get_running_loop().create_future()
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                self._dispatcher = self._make_dispatcher(tasks)
+                background = [tasks.create_task(job) for job in self._jobs()]
+                leave = await self._until_left()
+                report = await self._leave_market()
+                for task in background:
+                    task.cancel()
+        except BaseExceptionGroup:
+            # A bug in one of our own tasks: what it left at the venue goes first.
+            await self._leave_market()
+            raise
+        cleared = report.verified
+        return SessionEnd(
+            reason=leave.reason if cleared else SessionReason.NOT_CLEARED,
+            message=leave.message if cleared else report.message,
+            cleared=cleared,
+            progress=self.progress(),
+        )
+
+    def progress(self) -> SessionProgress:
+        """Picture of this moment."""
+        return self._loop.progress(self._latency)
+
+    # --- one turn ----------------------------------------------------------------------------
+
+    def _handle(self, events: list[InboxEvent]) -> None:
+        clock, loop = self._ports.clock, self._loop
+        loop.permit.kill_file = self._ports.kill_file.present()
+        for event in events:
+            for fill in loop.apply(event):
+                self._ports.ledger.record(FillSeen(market=self._market, fill=fill))
+                self._ports.meter.filled()
+        for action in loop.decide(clock.monotonic_ns()):
+            self._perform(action)
+
+    def _perform(self, action: SendBatch | ClearAll | Resnapshot | Leave) -> None:
+        assert self._dispatcher is not None  # noqa: S101 - set before the inbox is fed
+        match action:
+            case SendBatch():
+                sent_ns = self._dispatcher.send(action.approved)
+                if action.caused_ns is not None:
+                    self._latency.add(sent_ns - action.caused_ns)
+                    self._ports.meter.tick_to_wire(sent_ns - action.caused_ns)
+            case ClearAll():
+                self._dispatcher.clear()
+            case Resnapshot():
+                self._ports.venue.feed.resnapshot(self._instrument.symbol, action.reason)
+            case Leave():
+                if self._left is not None and not self._left.done():
+                    self._left.set_result(action)
+
+    # --- the tasks ---------------------------------------------------------------------------
+
+    def _jobs(self) -> tuple["asyncio._CoroutineLike[None]", ...]:
+        venue, instrument = self._ports.venue, self._instrument
+        return (
+            venue.feed.run(instrument, self._inbox.put),
+            venue.account.run(instrument, self._inbox.put),
+            self._ticks(),
+            self._reports(),
+            self._marks(),
+            self._audits(),
+            self._watch.lease(),
+            self._watch.board(),
+            self._watch.board_changes(),
+            self._watch.clock(),
+            self._watch.ledger(),
+        )
+
+    def _make_dispatcher(self, tasks: asyncio.TaskGroup) -> Dispatcher:
+        return Dispatcher(
+            market=self._market,
+            instrument=self._instrument,
+            epoch=self._epoch,
+            venue=self._ports.venue,
+            ledger=self._ports.ledger,
+            clock=self._ports.clock,
+            inbox=self._inbox,
+            meter=self._ports.meter,
+            tasks=tasks,
+            clear_give_up_s=_CLEAR_GIVE_UP_S,
+        )
+
+    async def _until_left(self) -> Leave:
+        assert self._left is not None  # noqa: S101 - made in run()
+        try:
+            async with asyncio.timeout(self._window_s):
+                return await asyncio.shield(self._left)
+        except TimeoutError:
+            return Leave(SessionReason.WINDOW, "")
+        except asyncio.CancelledError:
+            # Asked to go. The orders go first, then the answer.
+            return Leave(SessionReason.CANCELLED, "")
+
+    async def _leave_market(self) -> ClearReport:
+        """Send nothing more, cancel everything, and hear late fills out."""
+        self._loop.leave()
+        report = await clear(
+            self._ports.venue,
+            self._instrument,
+            self._ports.clock,
+            give_up_s=_CLEAR_GIVE_UP_S,
+            beat=lambda: self._report(self.progress()),
+        )
+        await asyncio.sleep(_LATE_FILLS_S)
+        self._inbox.close()
+        await self._ports.ledger.flush(self._loop.permit.max_ledger_behind_s)
+        return report
+
+    async def _ticks(self) -> None:
+        while True:
+            self._inbox.put(Tick(self._ports.clock.monotonic_ns()))
+            await asyncio.sleep(_TICK_S)
+
+    async def _reports(self) -> None:
+        while True:
+            self._report(self.progress())
+            await asyncio.sleep(1.0)
+
+    async def _marks(self) -> None:
+        while True:
+            await asyncio.sleep(_EQUITY_S)
+            state = self._loop.equity()
+            if state is None:
+                continue
+            self._ports.ledger.record(
+                EquityMark(
+                    market=self._market,
+                    epoch=self._epoch,
+                    pnl=state.pnl,
+                    peak=state.peak,
+                    position=state.position,
+                    mid=state.mid,
+                    at_ms=self._ports.clock.wall_ns() // NS_PER_MS,
+                )
+            )
+
+    async def _audits(self) -> None:
+        """Compare what we think rests with what the venue lists; reads only."""
+        while True:
+            await asyncio.sleep(_AUDIT_S)
+            asked_ns = self._ports.clock.monotonic_ns()
+            try:
+                listed = await self._ports.venue.account.open_orders(self._instrument)
+            except VenueError:
+                continue  # an audit that could not be made says nothing
+            self._inbox.put(
+                Audited(resting=tuple(order.client_order_id for order in listed), asked_ns=asked_ns)
+            )

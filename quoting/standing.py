@@ -1,0 +1,76 @@
+"""Where a market stands: inventory, PnL and its peak, as folds over fills heard once each.
+
+The venue's position is what we quote by; the sum of fills is its check.
+"""
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from desk.instrument import Instrument
+from desk.orders import Fill
+from desk.records import LedgerFacts
+from desk.units import Lots, Side
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Equity:
+    """PnL at one moment and its peak, quote currency; position in signed lots."""
+
+    pnl: Decimal
+    peak: Decimal
+    position: Lots
+    mid: Decimal
+
+
+class Standing:
+    """One market's position and cash since ever, continued from the ledger's folds.
+
+    PnL is cash received for fills, minus fees, plus the position valued at the mid: the same sum
+    the position fold gives, without needing every old fill.
+    """
+
+    def __init__(
+        self,
+        instrument: Instrument,
+        facts: LedgerFacts,
+        *,
+        known_since_ms: int,
+        known: frozenset[str],
+    ) -> None:
+        self._instrument = instrument
+        self._unit = instrument.tick_size * instrument.lot_size * instrument.multiplier
+        self._cash = facts.cash - facts.fees
+        self._peak = facts.peak_pnl
+        self._known_since_ms = known_since_ms
+        self._known = set(known)
+        self.folded: Lots = facts.position
+        self.position: Lots = facts.position
+        self.fills = 0
+
+    @property
+    def in_step(self) -> bool:
+        """Whether the venue's position equals the sum of our fills."""
+        return self.position == self.folded
+
+    def hear(self, fill: Fill) -> bool:
+        """Fold one fill; False when it was heard or booked before."""
+        if fill.traded_at_ms < self._known_since_ms or fill.trade_id in self._known:
+            return False
+        self._known.add(fill.trade_id)
+        self.folded += fill.side.sign * fill.lots
+        notional = self._unit * (fill.price * fill.lots)
+        self._cash += (notional if fill.side is Side.SELL else -notional) - fill.fee
+        self.fills += 1
+        return True
+
+    def equity(self, mid_x2: int) -> Equity:
+        """PnL and peak at a mid given in half ticks; the peak moves with it."""
+        pnl = self._cash + self._unit * self.folded * mid_x2 / 2
+        if self._peak is None or pnl > self._peak:
+            self._peak = pnl
+        return Equity(
+            pnl=pnl,
+            peak=self._peak,
+            position=self.folded,
+            mid=self._instrument.tick_size * mid_x2 / 2,
+        )

@@ -1,0 +1,124 @@
+"""Keeps the permit's facts fresh: lease, kill board, clock, ledger.
+
+A fact that cannot be confirmed is left to grow old; the permit then refuses by itself.
+"""
+
+import asyncio
+from typing import Protocol
+
+from desk.errors import Unavailable, VenueError
+from desk.identity import MarketId
+from desk.permit import Permit
+from desk.ports import Clock, KillBoard, LeasePort, LedgerWriter, Venue
+from desk.units import NS_PER_MS, NS_PER_S
+
+_BOARD_POLL_S = 0.5
+_BOARD_VALID_S = 2
+_CLOCK_POLL_S = 30.0
+_CLOCK_RETRY_S = 1.0
+_LEDGER_POLL_S = 0.2
+_SOON_S = 0.1
+
+
+class WatchedPorts(Protocol):
+    """The ports this file reads."""
+
+    @property
+    def venue(self) -> Venue:
+        """Whose clock is compared."""
+
+    @property
+    def lease(self) -> LeasePort:
+        """Where the lease is renewed."""
+
+    @property
+    def board(self) -> KillBoard:
+        """Where kills are read."""
+
+    @property
+    def ledger(self) -> LedgerWriter:
+        """Whose delay is watched."""
+
+    @property
+    def clock(self) -> Clock:
+        """Our clock."""
+
+
+class Watch:
+    """Tasks that move a permit's deadlines forward, each only by what it confirmed itself."""
+
+    def __init__(
+        self,
+        *,
+        market: MarketId,
+        epoch: int,
+        owner: str,
+        lease_ttl_ms: int,
+        permit: Permit,
+        ports: WatchedPorts,
+    ) -> None:
+        self._market = market
+        self._epoch = epoch
+        self._owner = owner
+        self._ttl_ms = lease_ttl_ms
+        self._permit = permit
+        self._ports = ports
+        self._board_changed = asyncio.Event()
+
+    async def lease(self) -> None:
+        """Renew at a third of the lease; stop being permitted a sixth before it expires."""
+        while True:
+            asked_ns = self._ports.clock.monotonic_ns()
+            try:
+                ours = await self._ports.lease.renew(
+                    self._market, self._epoch, self._owner, self._ttl_ms
+                )
+            except Unavailable:
+                await asyncio.sleep(_SOON_S)
+                continue
+            if not ours:
+                self._permit.lease_until_ns = 0
+                return
+            self._permit.lease_until_ns = asked_ns + self._ttl_ms * NS_PER_MS * 5 // 6
+            await asyncio.sleep(self._ttl_ms / 3_000)
+
+    async def board(self) -> None:
+        """Read the kill board twice a second and whenever it says it changed."""
+        while True:
+            self._board_changed.clear()
+            asked_ns = self._ports.clock.monotonic_ns()
+            try:
+                self._permit.kills = await self._ports.board.kills(self._market)
+                self._permit.board_until_ns = asked_ns + _BOARD_VALID_S * NS_PER_S
+            except Unavailable:
+                await asyncio.sleep(_SOON_S)
+                continue
+            try:
+                async with asyncio.timeout(_BOARD_POLL_S):
+                    await self._board_changed.wait()
+            except TimeoutError:
+                continue
+
+    async def board_changes(self) -> None:
+        """Listen for changes; polling goes on when listening fails."""
+        while True:
+            try:
+                await self._ports.board.watch(self._board_changed.set)
+            except Unavailable:
+                await asyncio.sleep(_SOON_S)
+
+    async def clock(self) -> None:
+        """Compare the venue's clock with ours."""
+        while True:
+            try:
+                self._permit.clock_offset_ms = await self._ports.venue.clock_offset_ms()
+            except VenueError:
+                await asyncio.sleep(_CLOCK_RETRY_S)
+                continue
+            await asyncio.sleep(_CLOCK_POLL_S)
+
+    async def ledger(self) -> None:
+        """Know how far the ledger is behind."""
+        while True:
+            self._permit.ledger_behind_s = self._ports.ledger.behind_s()
+            await asyncio.sleep(_LEDGER_POLL_S)

@@ -1,0 +1,139 @@
+"""The market list of OCX as instruments, in both spellings its documentation uses.
+
+Ids are opaque; only active perpetuals and dated futures are offered, all are kept for look-up.
+"""
+
+from collections.abc import Iterable
+from decimal import ROUND_CEILING, Decimal
+
+import msgspec
+
+from desk.instrument import Instrument
+from desk.units import Side
+from venues.ocx.config import VENUE, OcxConfig
+from venues.ocx.grid import Grid
+from venues.ocx.settings import MarketOverride
+
+_QUOTED_TYPES = frozenset({"perp", "perpetual", "future", "futures", ""})
+_NO_OVERRIDE = MarketOverride()
+
+
+class WireMarket(msgspec.Struct, frozen=True, rename="camel"):
+    """One market; what one spelling lacks the other has."""
+
+    id: str | None = None
+    market_id: str | None = None
+    market_type: str | None = None
+    type: str | None = None
+    price_decimals: int | None = None
+    size_decimals: int | None = None
+    tick_size: str | None = None
+    step_size: str | None = None
+    min_quantity: str | None = None
+    price_band_low: str | None = None
+    price_band_high: str | None = None
+    trading_status: str | None = None
+    maker_fee_bps: str | None = None
+    taker_fee_bps: str | None = None
+    expiry: str | None = None
+
+
+class WireFees(msgspec.Struct, frozen=True, rename="camel"):
+    """Fee tier of the account, basis points."""
+
+    maker_bps: str | None = None
+    taker_bps: str | None = None
+
+
+decode_markets = msgspec.json.Decoder(list[WireMarket]).decode
+decode_fees = msgspec.json.Decoder(WireFees).decode
+
+
+class Catalog:
+    """Instruments by symbol with their grids, as last read. Unknown symbols are simply absent."""
+
+    def __init__(self, config: OcxConfig) -> None:
+        self._config = config
+        self._instruments: dict[str, Instrument] = {}
+        self._grids: dict[str, tuple[Instrument, tuple[Grid, Grid]]] = {}
+
+    def learn(self, markets: Iterable[WireMarket], fees: WireFees) -> list[Instrument]:
+        """Take in a fresh list; gives the active ones. Markets without tick or step are left out
+        (set them under `markets` to trade them).
+        """
+        read = [instrument_of(market, fees, self._config) for market in markets]
+        found = {one.symbol: one for one in read if one is not None}
+        gone = {symbol: old for symbol, old in self._instruments.items() if symbol not in found}
+        self._instruments = {**gone, **found}
+        return [one for one in found.values() if one.active]
+
+    def known(self, symbol: str) -> Instrument | None:
+        """Instrument last seen under this symbol, also when it is not active any more."""
+        return self._instruments.get(symbol)
+
+    def adopt(self, instrument: Instrument) -> None:
+        """Learn of an instrument a caller holds, unless the venue's list had it."""
+        self._instruments.setdefault(instrument.symbol, instrument)
+
+    def grids(self, instrument: Instrument) -> tuple[Grid, Grid]:
+        """Price and size grid, the same objects as long as tick and lot stay the same."""
+        held = self._grids.get(instrument.symbol)
+        if held is not None and (held[0] is instrument or _same_grid(held[0], instrument)):
+            return held[1]
+        grids = (Grid(instrument.tick_size), Grid(instrument.lot_size))
+        self._grids[instrument.symbol] = (instrument, grids)
+        return grids
+
+
+def instrument_of(market: WireMarket, fees: WireFees, config: OcxConfig) -> Instrument | None:
+    """One market as the desk sees it; None without an id, a tick or a step."""
+    symbol = market.id or market.market_id
+    override = config.markets.get(symbol or "", _NO_OVERRIDE)
+    tick = override.tick or _size(market.tick_size, market.price_decimals)
+    step = override.step or _size(market.step_size, market.size_decimals)
+    if symbol is None or tick is None or step is None:
+        return None
+    least = override.min_qty or _decimal(market.min_quantity)
+    bare = Instrument(venue=VENUE, symbol=symbol, tick_size=tick, lot_size=step)
+    low = override.band_low or _decimal(market.price_band_low)
+    high = override.band_high or _decimal(market.price_band_high)
+    kind = (market.market_type or market.type or "").lower()
+    return Instrument(
+        venue=VENUE,
+        symbol=symbol,
+        tick_size=tick,
+        lot_size=step,
+        min_lots=1 if least is None else max(1, _ceiling(least / step)),
+        min_notional=override.min_notional or Decimal(0),
+        multiplier=override.multiplier or Decimal(1),
+        maker_fee_bps=_first(market.maker_fee_bps, fees.maker_bps, config.maker_bps),
+        taker_fee_bps=_first(market.taker_fee_bps, fees.taker_bps, config.taker_bps),
+        # The band closes inwards: the lowest price inside is rounded up, the highest down.
+        band_low=None if low is None else bare.price_ticks(low, Side.SELL),
+        band_high=None if high is None else bare.price_ticks(high, Side.BUY),
+        active=(market.trading_status or "active").lower() == "active" and kind in _QUOTED_TYPES,
+        settlement=market.expiry,
+    )
+
+
+def _size(text: str | None, decimals: int | None) -> Decimal | None:
+    given = _decimal(text)
+    if given is not None and given > 0:
+        return given
+    return None if decimals is None else Decimal(1).scaleb(-decimals)
+
+
+def _ceiling(number: Decimal) -> int:
+    return int(number.to_integral_value(ROUND_CEILING))
+
+
+def _decimal(text: str | None) -> Decimal | None:
+    return Decimal(text) if text else None
+
+
+def _first(market: str | None, tier: str | None, default: Decimal) -> Decimal:
+    return Decimal(market or tier or default)
+
+
+def _same_grid(one: Instrument, other: Instrument) -> bool:
+    return (one.tick_size, one.lot_size) == (other.tick_size, other.lot_size)

@@ -1,0 +1,1 @@
+"""OCX's wire protocol served over loopback, on top of the shared matching engine."""

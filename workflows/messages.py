@@ -1,0 +1,232 @@
+"""What people and programs say to a market's workflow, and what it answers.
+
+One JSON value each; unknown fields are refused, decimals are strings, only the market is required.
+"""
+
+from decimal import Decimal
+from typing import Annotated
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from desk.identity import MarketId
+from desk.lifecycle import Command, MarketState
+from desk.quoting.parameters import QuoteParameters
+from desk.risk.limits import RiskLimits
+
+
+def _no_float(value: object) -> object:
+    if isinstance(value, float):
+        raise ValueError(f'{value} is a binary fraction; write it as a string, like "{value}"')  # noqa: TRY004
+    return value
+
+
+Money = Annotated[Decimal, BeforeValidator(_no_float)]
+Name = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._:-]+$")]
+
+
+class Message(BaseModel):
+    """Frozen, and unknown fields are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ParameterChange(Message):
+    """New values for some parameters and limits; what is left out stays as it is."""
+
+    levels: int | None = None
+    level_notional: Money | None = None
+    level_spacing_bps: Money | None = None
+    spread_bps: Money | None = None
+    min_spread_bps: Money | None = None
+    skew: Money | None = None
+    inventory_cap: Money | None = None
+    requote_tolerance_bps: Money | None = None
+    debounce_ms: int | None = None
+    by: str = "operator"
+
+    def applied_to(self, parameters: QuoteParameters) -> QuoteParameters:
+        """The next version of the parameters; ValueError naming what contradicts what."""
+        values = {name: getattr(parameters, name) for name in QuoteParameters.__dataclass_fields__}
+        values.update(self.model_dump(exclude_none=True, exclude={"by"}))
+        changed = QuoteParameters(**{**values, "version": parameters.version + 1})
+        if problems := changed.problems():
+            raise ValueError("; ".join(problems))
+        return changed
+
+
+class StateChange(Message):
+    """One step of a market's life. `at` is ISO-8601, UTC."""
+
+    state: MarketState
+    at: str
+    reason: str
+
+
+class FlattenStep(Message):
+    """One slice of a flatten, signed lots."""
+
+    step: int
+    before: int
+    after: int
+    outcome: str
+
+
+class CarriedState(Message):
+    """What one run hands to the next at continue-as-new. Not for people."""
+
+    state: MarketState
+    life_epoch: int
+    parameters: QuoteParameters
+    sessions: int = 0
+    holds: int = 0
+    command: Command = Command.NONE
+    reason: str = ""
+    by: str = ""
+    cycles: int = 0
+    requotes: int = 0
+    fills: int = 0
+    exit_steps: int = 0
+    sigma_bps: Decimal | None = None
+    history: tuple[StateChange, ...] = ()
+    flatten_steps: tuple[FlattenStep, ...] = ()
+
+
+class StartMarket(Message):
+    """Input of MarketWorkflow: `{"venue": "ocx", "symbol": "BTC-PERP"}` is enough."""
+
+    venue: Name
+    symbol: Name
+    account: Name = "main"
+    fleet: Name = "main"
+    levels: int = QuoteParameters().levels
+    level_notional: Money = QuoteParameters().level_notional
+    level_spacing_bps: Money = QuoteParameters().level_spacing_bps
+    spread_bps: Money | None = None
+    min_spread_bps: Money = QuoteParameters().min_spread_bps
+    skew: Money = QuoteParameters().skew
+    inventory_cap: Money = QuoteParameters().inventory_cap
+    requote_tolerance_bps: Money = QuoteParameters().requote_tolerance_bps
+    debounce_ms: int = QuoteParameters().debounce_ms
+    max_order_notional: Money = RiskLimits().max_order_notional
+    max_order_quantity: Money | None = None
+    max_position: Money = RiskLimits().max_position
+    collar_bps: Money = RiskLimits().collar_bps
+    max_book_age_ms: int = RiskLimits().max_book_age_ms
+    max_account_age_ms: int = RiskLimits().max_account_age_ms
+    max_orders_per_minute: int = RiskLimits().max_orders_per_minute
+    max_drawdown: Money = RiskLimits().max_drawdown
+    max_clock_offset_ms: int = RiskLimits().max_clock_offset_ms
+    flatten_on_stop: bool = False
+    flatten_slices: Annotated[int, Field(ge=1, le=50)] = 5
+    flatten_interval_s: Annotated[int, Field(ge=1, le=600)] = 1
+    flatten_slippage_bps: Money = Decimal(100)
+    window_s: Annotated[int, Field(ge=5, le=3600)] = 600
+    carried: CarriedState | None = None
+
+    @model_validator(mode="after")
+    def _sound(self) -> "StartMarket":
+        problems = list(self.parameters.problems()) + list(self.limits.problems())
+        if self.inventory_cap > self.max_position:
+            problems.append(
+                f"inventory_cap: {self.inventory_cap} exceeds max_position {self.max_position}; "
+                "lower inventory_cap or raise max_position"
+            )
+        if self.level_notional > self.max_order_notional:
+            problems.append(
+                f"level_notional: {self.level_notional} exceeds max_order_notional "
+                f"{self.max_order_notional}; lower the one or raise the other"
+            )
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
+
+    @property
+    def market(self) -> MarketId:
+        """The market this is about."""
+        return MarketId(self.venue, self.account, self.symbol)
+
+    @property
+    def parameters(self) -> QuoteParameters:
+        """The quote parameters of the form."""
+        return QuoteParameters(
+            levels=self.levels,
+            level_notional=self.level_notional,
+            level_spacing_bps=self.level_spacing_bps,
+            spread_bps=self.spread_bps,
+            min_spread_bps=self.min_spread_bps,
+            skew=self.skew,
+            inventory_cap=self.inventory_cap,
+            requote_tolerance_bps=self.requote_tolerance_bps,
+            debounce_ms=self.debounce_ms,
+        )
+
+    @property
+    def limits(self) -> RiskLimits:
+        """The hard caps of the form."""
+        return RiskLimits(
+            max_order_notional=self.max_order_notional,
+            max_order_quantity=self.max_order_quantity,
+            max_position=self.max_position,
+            collar_bps=self.collar_bps,
+            max_book_age_ms=self.max_book_age_ms,
+            max_account_age_ms=self.max_account_age_ms,
+            max_orders_per_minute=self.max_orders_per_minute,
+            max_drawdown=self.max_drawdown,
+            max_clock_offset_ms=self.max_clock_offset_ms,
+        )
+
+
+class Request(Message):
+    """A person's request: who asks, and why."""
+
+    reason: str = "asked by the operator"
+    by: str = "operator"
+
+
+class StopMarket(Request):
+    """Stand down; with `flatten` the position is traded to zero first (null: as started)."""
+
+    flatten: bool | None = None
+
+
+class FinalFacts(Message):
+    """What was verified when a market stood down; positions in signed lots."""
+
+    venue_open_orders: int
+    venue_position: int
+    ledger_position: int
+    venue_fills: int
+    ledger_fills: int
+    ledger_equals_venue: bool
+    difference: str = ""
+    pnl: Money | None = None
+
+
+class MarketStatus(Message):
+    """Answer to the `status` query."""
+
+    market: str
+    state: MarketState
+    reason: str
+    epoch: int | None
+    sessions: int
+    parameters: QuoteParameters
+    cycles: int
+    requotes: int
+    fills: int
+    history: tuple[StateChange, ...]
+    flatten_steps: tuple[FlattenStep, ...]
+
+
+class MarketResult(Message):
+    """Result of MarketWorkflow: how the life ended and what was verified."""
+
+    market: str
+    reason: str
+    states: tuple[StateChange, ...]
+    flatten_steps: tuple[FlattenStep, ...]
+    sessions: int
+    cycles: int
+    requotes: int
+    fills: int
+    final: FinalFacts

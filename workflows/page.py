@@ -1,0 +1,79 @@
+"""The market's page in the Temporal UI: Markdown from plain values, no decisions."""
+
+from activities.messages import SessionResult
+from quoting.agreement import StandDownReport
+from quoting.progress import SessionProgress
+from workflows.messages import FinalFacts, MarketStatus
+
+_STATES_SHOWN = 12
+
+
+def details_page(status: MarketStatus, progress: SessionProgress | None, news: str) -> str:
+    """State, epoch, quotes, inventory, PnL and last reason of one market."""
+    lines = [
+        f"## {status.market}: {status.state.value}",
+        f"{news}",
+        "",
+        "| epoch | sessions | cycles | requotes | fills | parameters |",
+        "|---|---|---|---|---|---|",
+        _row(
+            status.epoch or "-",
+            status.sessions,
+            status.cycles,
+            status.requotes,
+            status.fills,
+            f"v{status.parameters.version}",
+        ),
+        "",
+    ]
+    if progress is not None:
+        lines += _progress_lines(progress)
+    lines += ["### Life", "| at | state | reason |", "|---|---|---|"]
+    lines += [
+        f"| {change.at[:19]} | {change.state.value} | {change.reason} |"
+        for change in status.history[-_STATES_SHOWN:]
+    ]
+    if status.flatten_steps:
+        lines += ["", "### Flatten", "| step | before | after | outcome |", "|---|---|---|---|"]
+        lines += [
+            f"| {step.step} | {step.before} | {step.after} | {step.outcome} |"
+            for step in status.flatten_steps[-_STATES_SHOWN:]
+        ]
+    return "\n".join(lines)
+
+
+def session_sentence(result: SessionResult) -> str:
+    """Why a session ended, in one sentence."""
+    words = result.reason.value.replace("_", " ")
+    return f"{words}: {result.message}" if result.message else words
+
+
+def final_facts(report: StandDownReport) -> FinalFacts:
+    """The stand-down's evidence as part of the workflow's result."""
+    return FinalFacts(
+        venue_open_orders=report.venue_open_orders,
+        venue_position=report.venue_position,
+        ledger_position=report.ledger_position,
+        venue_fills=report.venue_fills,
+        ledger_fills=report.ledger_fills,
+        ledger_equals_venue=report.ledger_equals_venue,
+        difference=report.difference,
+        pnl=report.pnl,
+    )
+
+
+def _progress_lines(progress: SessionProgress) -> list[str]:
+    return [
+        "| bids | mid | asks |",
+        "|---|---|---|",
+        _row("<br>".join(progress.bids), progress.mid, "<br>".join(progress.asks)),
+        "",
+        "| inventory | PnL | peak |",
+        "|---|---|---|",
+        _row(progress.inventory, progress.pnl, progress.peak),
+        "",
+    ]
+
+
+def _row(*cells: object) -> str:
+    return "| " + " | ".join("-" if cell in (None, "") else str(cell) for cell in cells) + " |"

@@ -1,0 +1,41 @@
+"""Timeouts and retry policies by kind of activity: read, idempotent write, session, exit step."""
+
+from datetime import timedelta
+from typing import Final
+
+from temporalio.common import RetryPolicy
+
+FINAL_FAILURES: Final = ["ConfigurationFault", "Refused", "Killed"]
+
+READ_TIMEOUT: Final = timedelta(seconds=30)
+READ: Final = RetryPolicy(
+    initial_interval=timedelta(milliseconds=500),
+    maximum_interval=timedelta(seconds=10),
+    non_retryable_error_types=FINAL_FAILURES,
+)
+
+# Cancels, verifications and records may be repeated at will; they never give up.
+WRITE_TIMEOUT: Final = timedelta(seconds=90)
+WRITE_HEARTBEAT: Final = timedelta(seconds=10)
+IDEMPOTENT_WRITE: Final = RetryPolicy(
+    initial_interval=timedelta(milliseconds=500),
+    maximum_interval=timedelta(seconds=15),
+    non_retryable_error_types=["ConfigurationFault"],
+)
+
+# A session that dies is started again by the server, on any worker, with a new epoch.
+SESSION_HEARTBEAT: Final = timedelta(seconds=5)
+SESSION_MARGIN: Final = timedelta(seconds=120)
+SESSION: Final = RetryPolicy(
+    initial_interval=timedelta(milliseconds=200),
+    maximum_interval=timedelta(seconds=10),
+    non_retryable_error_types=FINAL_FAILURES,
+)
+
+# An exit step has a deterministic order id: the venue refuses the second of two equal ones.
+EXIT_STEP_TIMEOUT: Final = timedelta(seconds=30)
+EXIT_STEP: Final = RetryPolicy(
+    initial_interval=timedelta(milliseconds=500),
+    maximum_interval=timedelta(seconds=10),
+    non_retryable_error_types=["ConfigurationFault"],
+)
