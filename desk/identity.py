@@ -4,6 +4,7 @@ An id is at most 32 characters of `[a-z0-9-]`, which every venue we know accepts
 (ocx.md section 4.7 gives no limit; 32 is the configured bound).
 """
 
+import re
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -13,6 +14,9 @@ _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 _TAG_LENGTH = 7
 _PREFIX = "f"
 EXIT = "x"
+_FORM = re.compile(
+    rf"{_PREFIX}([0-9a-z]{{{_TAG_LENGTH}}})-([0-9a-z]+)-([0-9a-z]+)-({EXIT}?)([bs])([0-9a-z]+)"
+)
 _SIDE_CODE = {Side.BUY: "b", Side.SELL: "s"}
 _CODE_SIDE = {code: side for side, code in _SIDE_CODE.items()}
 
@@ -77,22 +81,16 @@ class OrderIdentity:
     @classmethod
     def decode(cls, text: str) -> "OrderIdentity | None":
         """Read an id back; None when it is not one of ours."""
-        parts = text.split("-")
-        if len(parts) != 4 or len(parts[0]) != _TAG_LENGTH + 1 or parts[0][0] != _PREFIX:
+        match = _FORM.fullmatch(text)
+        if match is None:
             return None
-        place = parts[3].removeprefix(EXIT)
-        if not place or place[0] not in _CODE_SIDE:
-            return None
-        try:
-            numbers = [int(part, 36) for part in (parts[1], parts[2], place[1:])]
-        except ValueError:
-            return None
+        tag, epoch, cycle, leaving, side, level = match.groups()
         return cls(
-            tag=parts[0][1:],
-            epoch=numbers[0],
-            cycle=numbers[1],
-            slot=Slot(_CODE_SIDE[place[0]], numbers[2]),
-            exit=parts[3].startswith(EXIT),
+            tag=tag,
+            epoch=int(epoch, 36),
+            cycle=int(cycle, 36),
+            slot=Slot(_CODE_SIDE[side], int(level, 36)),
+            exit=bool(leaving),
         )
 
 

@@ -41,19 +41,30 @@ async def agree(
 
     The history is read whole, so that the first fill is checked as well as the last.
     """
-    attempt = 0
-    while True:
+    for attempt in range(_TRIES):
         beat()
-        theirs = await venue.account.fills(instrument, 0)
-        await ledger.book_fills(market, theirs)
-        ours = await ledger.fills(market)
-        facts = await ledger.facts(market, life_epoch)
-        position = await venue.account.position(instrument)
-        difference = _difference(theirs, ours, facts, position.lots)
-        attempt += 1
-        if not difference or attempt == _TRIES:
-            break
-        await asyncio.sleep(0.1 * 2**attempt)
+        await ledger.book_fills(market, await venue.account.fills(instrument, 0))
+        report = await look(market, instrument, venue, ledger, life_epoch=life_epoch)
+        if report.ledger_equals_venue:
+            return report
+        await asyncio.sleep(0.2 * 2**attempt)
+    return report
+
+
+async def look(
+    market: MarketId,
+    instrument: Instrument,
+    venue: Venue,
+    ledger: LedgerReader,
+    *,
+    life_epoch: int,
+) -> StandDownReport:
+    """Compare fill by fill and lot by lot; reads only."""
+    theirs = await venue.account.fills(instrument, 0)
+    ours = await ledger.fills(market)
+    facts = await ledger.facts(market, life_epoch)
+    position = await venue.account.position(instrument)
+    difference = _difference(theirs, ours, facts, position.lots)
     return StandDownReport(
         venue_open_orders=len(await venue.account.open_orders(instrument)),
         venue_position=position.lots,

@@ -31,7 +31,7 @@ from desk.records import LedgerFacts
 from desk.risk.gate import Denied, GateContext, GateLimits, review
 from desk.risk.limits import RiskLimits
 from desk.risk.order_rate import OrderRate
-from desk.units import NS_PER_S
+from desk.units import NS_PER_S, Side
 from quoting.actions import Action, ClearAll, Leave, Phase, Resnapshot, SendBatch
 from quoting.health import Health
 from quoting.inbox import Answered, Audited, Cleared, InboxEvent, Tick
@@ -96,6 +96,8 @@ class MarketLoop:
         self._rules = PlanRules.prepare(setup.parameters, setup.instrument, setup.capabilities)
         self._phase, self._reason = Phase.WAITING, "no book yet"
         self._now_ns = 0
+        self._touch: tuple[int, int] | None = None
+        self._mid_x2: int | None = None
         self._waiting_since_ns: int | None = None
         self._out_of_step_since_ns: int | None = None
         self._last_sent_ns = 0
@@ -156,7 +158,7 @@ class MarketLoop:
             self._phase, self._reason, self._audit_pull = Phase.CLEARING, self._audit_pull, ""
             self._clears += 1
             return [ClearAll(self._reason)]
-        if trouble := self._health.trouble(now_ns):
+        if trouble := self._health.trouble(now_ns) or self._nobody_else():
             return self._wait(trouble, now_ns)
         self._waiting_since_ns = None
         if self._working.unresolved:
@@ -171,8 +173,8 @@ class MarketLoop:
             return Leave(SessionReason.NOT_CLEARED, self._failed_clear)
         if leaving := self._refusals.must_leave():
             return leaving
-        if self._book.mid_x2 is not None:
-            equity = self._standing.equity(self._book.mid_x2)
+        if self._mid_x2 is not None:
+            equity = self._standing.equity(self._mid_x2)
             fall = equity.peak - equity.pnl
             if fall > self._setup.limits.max_drawdown:
                 return Leave(
@@ -206,6 +208,9 @@ class MarketLoop:
             return self._pull(trouble)
         self._phase = Phase.WAITING
         return []
+
+    def _nobody_else(self) -> str:
+        return "" if self._touch is not None else "book: nobody but us quotes a side"
 
     def _pull(self, reason: str) -> list[Action]:
         """Cancel first, then look: everything goes, and nothing is sent until it is verified."""
@@ -245,16 +250,14 @@ class MarketLoop:
         return [SendBatch(verdict, caused_ns)]
 
     def _target(self, now_ns: int) -> QuoteTarget:
-        book = self._book
-        assert book.best_bid is not None  # noqa: S101 - health said both sides are there
-        assert book.best_ask is not None  # noqa: S101
-        assert book.mid_x2 is not None  # noqa: S101
+        assert self._touch is not None  # noqa: S101 - `_nobody_else` was asked before
+        best_bid, best_ask = self._touch
         inventory = self._standing.position
         target = self._model.target(
             View(
-                best_bid=book.best_bid,
-                best_ask=book.best_ask,
-                mid_x2=book.mid_x2,
+                best_bid=best_bid,
+                best_ask=best_ask,
+                mid_x2=best_bid + best_ask,
                 inventory=inventory,
                 sigma_bps=self._sigma_bps(),
             )
@@ -266,10 +269,9 @@ class MarketLoop:
         return self._setup.prior_sigma_bps if own is None else own
 
     def _gate_context(self, now_ns: int) -> GateContext:
-        assert self._book.mid_x2 is not None  # noqa: S101 - as above
         return GateContext(
             limits=self._gate,
-            mid_x2=self._book.mid_x2,
+            mid_x2=self._mid_x2 or 0,
             book_age_ns=self._book.age_ns(now_ns),
             account_age_ns=now_ns - self._health.account_heard_ns,
             position=self._standing.position,
@@ -282,8 +284,14 @@ class MarketLoop:
     def _take_feed(self, event: FeedEvent) -> None:
         self._resnapshot = self._health.feed(event) or self._resnapshot
         self._caused_ns = event.received_ns
-        if self._book.mid_x2 is not None:
-            self._returns.observe(self._book.mid_x2, event.received_ns)
+        # The venue's book shows our own orders too; a mid that follows them drifts with our skew.
+        bid = self._book.best_of_others(Side.BUY, self._working.lots_by_price(Side.BUY))
+        ask = self._book.best_of_others(Side.SELL, self._working.lots_by_price(Side.SELL))
+        if bid is not None and ask is not None:
+            self._touch, self._mid_x2 = (bid, ask), bid + ask
+            self._returns.observe(bid + ask, event.received_ns)
+        else:
+            self._touch = None
 
     def _hear(self, fills: tuple[Fill, ...]) -> tuple[Fill, ...]:
         new = tuple(fill for fill in fills if self._standing.hear(fill))
@@ -312,7 +320,7 @@ class MarketLoop:
 
     def equity(self) -> Equity | None:
         """PnL and peak now, None without a mid."""
-        return None if self._book.mid_x2 is None else self._standing.equity(self._book.mid_x2)
+        return None if self._mid_x2 is None else self._standing.equity(self._mid_x2)
 
     def progress(self, latency: LatencySamples) -> SessionProgress:
         """Picture of this moment for heartbeats and the market's page."""

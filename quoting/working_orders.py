@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from desk.instrument import Instrument
 from desk.orders import Batch, BatchOutcome, Fill, NewOrder, OutcomeKind, RejectReason
-from desk.units import Lots, Side
+from desk.units import Lots, Side, Ticks
 from desk.working import WorkingOrder, WorkingState
 
 _KEEP_CLOSED = 64
@@ -99,6 +99,15 @@ class WorkingOrders:
         """A cancel-all was confirmed by listing: nothing rests."""
         for client_id in list(self._open):
             self._close(client_id)
+
+    def lots_by_price(self, side: Side) -> dict[Ticks, Lots]:
+        """What of ours may stand in the book on one side, by price."""
+        lots: dict[Ticks, Lots] = {}
+        for working in self._open.values():
+            if working.order.side is side and working.state is not WorkingState.IN_FLIGHT:
+                price = working.order.price
+                lots[price] = lots.get(price, 0) + working.remaining
+        return lots
 
     def quotes(self, instrument: Instrument) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Bids and asks as `size @ price`, best first."""

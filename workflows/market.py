@@ -29,24 +29,19 @@ from desk.lifecycle import (
     may,
 )
 from desk.quoting.parameters import QuoteParameters
-from quoting.exit import FlattenSliceReport
 from quoting.progress import SessionProgress
 from workflows import names, policies
 from workflows.messages import (
-    CarriedState,
-    FinalFacts,
-    FlattenStep,
     MarketResult,
     MarketStatus,
     ParameterChange,
     Request,
     StartMarket,
-    StateChange,
     StopMarket,
 )
-from workflows.page import details_page, final_facts, session_sentence
+from workflows.page import details_page, session_sentence
+from workflows.record import MarketRecord
 
-_HISTORY_KEPT = 100
 _SLOWEST_SLICE_S = 60
 _ALERTS = frozenset({MarketState.FLATTENING, MarketState.HOLDING})
 _LIVE = frozenset({MarketState.STARTING, MarketState.QUOTING})
@@ -59,35 +54,17 @@ class MarketWorkflow:
     @workflow.init
     def __init__(self, start: StartMarket) -> None:
         self._start = start
-        self._carried = start.carried or CarriedState(
-            state=MarketState.STARTING, life_epoch=0, parameters=start.parameters
-        )
-        self._parameters = self._carried.parameters
-        self._state = self._carried.state
-        self._history = list(self._carried.history)
-        self._steps = list(self._carried.flatten_steps)
-        self._reason, self._by = self._carried.reason, self._carried.by
-        self._command = self._carried.command
-        self._exit_steps = self._carried.exit_steps
-        self._sigma_bps = self._carried.sigma_bps
-        self._abandon_exit = False
-        self._progress: SessionProgress | None = None
-        self._life_epoch = self._carried.life_epoch
-        self._epoch: int | None = None
-        self._sessions, self._holds = self._carried.sessions, self._carried.holds
-        self._cycles, self._requotes = self._carried.cycles, self._carried.requotes
-        self._fills = self._carried.fills
-        self._last: SessionResult | None = None
+        self._record = MarketRecord(start)
         self._wake = False
-        self._final: FinalFacts | None = None
+        self._abandon_exit = False
 
     @workflow.run
     async def run(self, start: StartMarket) -> MarketResult:  # noqa: ARG002 - taken in __init__
         """Live until stopped; continue as new after each session window."""
-        if self._carried.life_epoch == 0:
+        if self._record.life_epoch == 0:
             await self._open()
-        while self._state is not MarketState.STOPPED:
-            match self._state:
+        while self._record.state is not MarketState.STOPPED:
+            match self._record.state:
                 case MarketState.QUOTING:
                     await self._quote()
                 case MarketState.PAUSED | MarketState.HOLDING:
@@ -96,18 +73,7 @@ class MarketWorkflow:
                     await self._flatten()
                 case _:
                     await self._stand_down()
-        assert self._final is not None  # noqa: S101 - STOPPED is reached through _stand_down
-        return MarketResult(
-            market=self._start.market.path,
-            reason=self._reason,
-            states=tuple(self._history),
-            flatten_steps=tuple(self._steps),
-            sessions=self._sessions,
-            cycles=self._cycles,
-            requotes=self._requotes,
-            fills=self._fills,
-            final=self._final,
-        )
+        return self._record.result()
 
     # --- what each state means -------------------------------------------------------------
 
@@ -116,37 +82,41 @@ class MarketWorkflow:
         report = await workflow.execute_activity_method(
             MarketActivities.preflight,
             PreflightInput(
-                market=self._start.market,
-                parameters=self._parameters,
+                market=self._record.market,
+                parameters=self._record.parameters,
                 limits=self._start.limits,
                 run_id=workflow.info().run_id,
             ),
             start_to_close_timeout=policies.READ_TIMEOUT,
+            schedule_to_close_timeout=policies.PREFLIGHT_PATIENCE,
             retry_policy=policies.READ,
             summary="check market, keys, clock, kills",
         )
-        self._life_epoch = report.life_epoch
+        self._record.life_epoch = report.life_epoch
         await self._move(self._wanted() or MarketState.QUOTING, "preflight passed")
 
     async def _quote(self) -> None:
-        self._wake = False
+        if (wanted := self._wanted()) is not None:
+            await self._move(wanted, self._record.reason)
+            return
+        self._wake = False  # what was said so far is in the record already
         handle = workflow.start_activity_method(
             MarketActivities.quote_session,
             SessionInput(
-                market=self._start.market,
-                life_epoch=self._life_epoch,
-                parameters=self._parameters,
+                market=self._record.market,
+                life_epoch=self._record.life_epoch,
+                parameters=self._record.parameters,
                 limits=self._start.limits,
                 run_id=workflow.info().run_id,
                 window_s=self._start.window_s,
-                prior_sigma_bps=self._sigma_bps,
+                prior_sigma_bps=self._record.sigma_bps,
             ),
             start_to_close_timeout=timedelta(seconds=self._start.window_s)
             + policies.SESSION_MARGIN,
             heartbeat_timeout=policies.SESSION_HEARTBEAT,
             retry_policy=policies.SESSION,
             cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-            summary=f"quote session, parameters v{self._parameters.version}",
+            summary=f"quote session, parameters v{self._record.parameters.version}",
         )
         await workflow.wait_condition(lambda: handle.done() or self._wake)
         if not handle.done():
@@ -154,129 +124,121 @@ class MarketWorkflow:
         await self._after_session(await handle)
 
     async def _after_session(self, result: SessionResult) -> None:
-        self._last, self._epoch = result, result.epoch
-        self._sessions += 1
-        self._progress = result.progress
-        self._sigma_bps = result.progress.sigma_bps or self._sigma_bps
-        self._cycles += result.progress.cycles
-        self._requotes += result.progress.requotes
-        self._fills += result.progress.fills
-        follows = after_session(result.reason, self._command)
-        if follows is not MarketState.HOLDING:
-            self._holds = 0
+        record = self._record
+        record.took_session(result)
+        follows = after_session(result.reason, record.command)
         if follows is not MarketState.QUOTING:
-            asked = self._command is not Command.NONE and result.reason is SessionReason.CANCELLED
-            await self._move(follows, self._reason if asked else session_sentence(result))
+            asked = record.command is not Command.NONE and result.reason is SessionReason.CANCELLED
+            await self._move(follows, record.reason if asked else session_sentence(result))
             return
-        self._show(f"session {result.epoch} ended: {result.reason.value}")
+        record.holds = 0
+        self._show(f"session {result.epoch} ended: {session_sentence(result)}")
         if result.reason is SessionReason.WINDOW:
             await self._continue()
 
     async def _wait(self) -> None:
-        holding = self._state is MarketState.HOLDING
-        self._wake = False
-        try:
-            await workflow.wait_condition(
-                lambda: self._wake,
-                timeout=timedelta(seconds=hold_seconds(self._holds)) if holding else None,
-            )
-        except TimeoutError:
-            self._holds += 1
+        record, holding = self._record, self._record.state is MarketState.HOLDING
+        seconds = hold_seconds(record.holds) if holding else None
+        if not await self._woken_within(seconds):
+            record.holds += 1
         wanted = self._wanted()
-        if wanted is not None and wanted is not self._state:
-            await self._move(wanted, self._reason)
-        elif wanted is None:
-            await self._move(MarketState.QUOTING, "trying again" if holding else self._reason)
+        if wanted is None:
+            await self._move(MarketState.QUOTING, "trying again" if holding else record.reason)
+        elif wanted is not record.state:
+            await self._move(wanted, record.reason)
 
     async def _flatten(self) -> None:
         owner = self._owner("flatten")
         epoch = await self._take_over(owner)
-        pause_s, taken = self._pause_s(), 0
+        pause_s, taken = self._start.flatten_interval_s, 0
         while not self._abandon_exit:
             report = await workflow.execute_activity_method(
                 MarketActivities.flatten_slice,
                 FlattenSliceInput(
-                    market=self._start.market,
+                    market=self._record.market,
                     epoch=epoch,
                     owner=owner,
-                    step=self._exit_steps,
+                    step=self._record.exit_steps,
                     slices_left=max(1, self._start.flatten_slices - taken),
                     max_slippage_bps=self._start.flatten_slippage_bps,
                     limits=self._start.limits,
                 ),
                 start_to_close_timeout=policies.EXIT_STEP_TIMEOUT,
                 retry_policy=policies.EXIT_STEP,
-                summary=f"flatten slice {self._exit_steps}",
+                summary=f"flatten slice {self._record.exit_steps}",
             )
-            self._exit_steps, taken = self._exit_steps + 1, taken + 1
-            self._took_slice(report)
+            taken += 1
+            self._record.took_slice(report)
+            self._show(f"flattening: {report.position_after} lots left")
             if report.position_after == 0:
                 break
             # A venue that does not let us out is asked ever more slowly, but for ever.
             stuck = report.position_after == report.position_before
-            pause_s = min(_SLOWEST_SLICE_S, pause_s * 2) if stuck else self._pause_s()
-            await self._sleep(pause_s)
+            pause_s = (
+                min(_SLOWEST_SLICE_S, pause_s * 2) if stuck else self._start.flatten_interval_s
+            )
+            await self._woken_within(pause_s)
             if workflow.info().is_continue_as_new_suggested():
                 await self._continue()
-        await self._move(MarketState.STANDING_DOWN, self._reason)
+        await self._move(MarketState.STANDING_DOWN, self._record.reason)
 
     async def _stand_down(self) -> None:
         owner = self._owner("stand-down")
         epoch = await self._take_over(owner)
-        report = await workflow.execute_activity_method(
-            MarketActivities.stand_down,
-            StandDownInput(
-                market=self._start.market,
-                epoch=epoch,
-                owner=owner,
-                life_epoch=self._life_epoch,
-                reason=self._reason,
-            ),
-            start_to_close_timeout=policies.WRITE_TIMEOUT,
-            heartbeat_timeout=policies.WRITE_HEARTBEAT,
-            retry_policy=policies.IDEMPOTENT_WRITE,
-            summary="verify: nothing rests, books agree",
+        self._record.took_last_look(
+            await workflow.execute_activity_method(
+                MarketActivities.stand_down,
+                StandDownInput(
+                    market=self._record.market,
+                    epoch=epoch,
+                    owner=owner,
+                    life_epoch=self._record.life_epoch,
+                    reason=self._record.reason,
+                ),
+                start_to_close_timeout=policies.WRITE_TIMEOUT,
+                heartbeat_timeout=policies.WRITE_HEARTBEAT,
+                retry_policy=policies.IDEMPOTENT_WRITE,
+                summary="verify: nothing rests, books agree",
+            )
         )
-        self._final = final_facts(report)
-        await self._move(MarketState.STOPPED, self._reason)
+        await self._move(MarketState.STOPPED, self._record.reason)
 
     async def _take_over(self, owner: str) -> int:
         report = await workflow.execute_activity_method(
             MarketActivities.take_over,
-            TakeOverInput(market=self._start.market, owner=owner, run_id=workflow.info().run_id),
+            TakeOverInput(market=self._record.market, owner=owner, run_id=workflow.info().run_id),
             start_to_close_timeout=policies.WRITE_TIMEOUT,
             heartbeat_timeout=policies.WRITE_HEARTBEAT,
             retry_policy=policies.IDEMPOTENT_WRITE,
             summary="cancel everything, list zero twice",
         )
-        self._epoch = report.epoch
+        self._record.epoch = report.epoch
         return report.epoch
 
     # --- moving ----------------------------------------------------------------------------
 
     def _wanted(self) -> MarketState | None:
-        return None if self._command is Command.NONE else after_command(self._command)
+        command = self._record.command
+        return None if command is Command.NONE else after_command(command)
 
     async def _move(self, then: MarketState, reason: str) -> None:
-        if then is self._state:
+        before = self._record.state
+        if then is before:
             return
-        if not may(self._state, then):
+        if not may(before, then):
             raise ApplicationError(
-                f"state: {self._state.value} does not lead to {then.value}", non_retryable=True
+                f"state: {before.value} does not lead to {then.value}", non_retryable=True
             )
-        before = self._state
-        self._reason = reason
+        self._wake = False
         self._note(then, reason)
-        if then is MarketState.QUOTING and before is MarketState.STARTING:
-            return
         await workflow.execute_activity_method(
             MarketActivities.record_decision,
             DecisionInput(
-                market=self._start.market,
-                epoch=self._epoch,
+                market=self._record.market,
+                epoch=self._record.epoch,
                 kind=f"{before.value}->{then.value}",
                 reason=reason,
-                by=self._by or "flotilla",
+                by=self._record.by or "flotilla",
                 alert=then in _ALERTS,
             ),
             start_to_close_timeout=policies.READ_TIMEOUT,
@@ -285,74 +247,43 @@ class MarketWorkflow:
         )
 
     def _note(self, state: MarketState, reason: str) -> None:
-        self._state = state
-        self._history.append(StateChange(state=state, at=workflow.now().isoformat(), reason=reason))
-        del self._history[:-_HISTORY_KEPT]
-        market = self._start.market
+        record = self._record
+        record.note(state, reason, workflow.now().isoformat())
         workflow.upsert_search_attributes(
             [
-                names.VENUE.value_set(market.venue),
-                names.MARKET.value_set(market.symbol),
+                names.VENUE.value_set(record.market.venue),
+                names.MARKET.value_set(record.market.symbol),
                 names.MARKET_STATE.value_set(state.value),
                 names.FLEET_ID.value_set(self._start.fleet),
                 names.HALTED.value_set(state not in _LIVE),
-                names.PNL_QUOTE.value_set(float(self._progress.pnl) if self._progress else 0.0),
+                names.PNL_QUOTE.value_set(float(record.progress.pnl) if record.progress else 0.0),
             ]
         )
         self._show(reason)
 
-    def _took_slice(self, report: FlattenSliceReport) -> None:
-        self._steps.append(
-            FlattenStep(
-                step=report.step,
-                before=report.position_before,
-                after=report.position_after,
-                outcome=report.outcome,
-            )
-        )
-        del self._steps[:-_HISTORY_KEPT]
-        self._show(f"flattening: {report.position_after} lots left")
-
-    async def _sleep(self, seconds: int) -> None:
+    async def _woken_within(self, seconds: int | None) -> bool:
+        """Whether somebody said something before the time was up."""
+        timeout = None if seconds is None else timedelta(seconds=seconds)
         try:
-            await workflow.wait_condition(
-                lambda: self._abandon_exit, timeout=timedelta(seconds=seconds)
-            )
+            await workflow.wait_condition(lambda: self._wake, timeout=timeout)
         except TimeoutError:
-            return
-
-    def _pause_s(self) -> int:
-        return self._start.flatten_interval_s
+            return False
+        self._wake = False
+        return True
 
     def _owner(self, what: str) -> str:
         return f"{what}/{workflow.info().run_id}"
 
     async def _continue(self) -> None:
         await workflow.wait_condition(workflow.all_handlers_finished)
-        carried = CarriedState(
-            state=self._state,
-            life_epoch=self._life_epoch,
-            parameters=self._parameters,
-            sessions=self._sessions,
-            holds=self._holds,
-            command=self._command,
-            reason=self._reason,
-            by=self._by,
-            cycles=self._cycles,
-            requotes=self._requotes,
-            fills=self._fills,
-            exit_steps=self._exit_steps,
-            sigma_bps=self._sigma_bps,
-            history=tuple(self._history),
-            flatten_steps=tuple(self._steps),
-        )
+        carried = self._record.carried()
         workflow.continue_as_new(self._start.model_copy(update={"carried": carried}))
 
     def _show(self, news: str) -> None:
-        workflow.set_current_details(details_page(self.status(), self._progress, news))
+        workflow.set_current_details(details_page(self._record.status(), news))
 
     def _ask(self, command: Command, request: Request) -> None:
-        self._command, self._reason, self._by = command, request.reason, request.by
+        self._record.asked(command, request)
         self._wake = True
 
     # --- what people say -------------------------------------------------------------------
@@ -361,7 +292,7 @@ class MarketWorkflow:
     def stop(self, request: StopMarket) -> None:
         """Stop this market."""
         flatten = self._start.flatten_on_stop if request.flatten is None else request.flatten
-        self._abandon_exit = self._state is MarketState.FLATTENING and not flatten
+        self._abandon_exit = self._record.state is MarketState.FLATTENING and not flatten
         self._ask(Command.FLATTEN if flatten else Command.STOP, request)
 
     @workflow.signal(description="Trade the position to zero, reduce-only, then stand down. {}")
@@ -372,46 +303,34 @@ class MarketWorkflow:
     @workflow.signal(description="Cancel all orders and wait for resume. {}")
     def pause(self, request: Request) -> None:
         """Pause quoting."""
-        if self._command in (Command.NONE, Command.PAUSE):
+        if self._record.command in (Command.NONE, Command.PAUSE):
             self._ask(Command.PAUSE, request)
 
     @workflow.signal(description="Quote again after a pause or a hold. {}")
     def resume(self, request: Request) -> None:
         """Resume quoting."""
-        if self._command in (Command.NONE, Command.PAUSE):
+        if self._record.command in (Command.NONE, Command.PAUSE):
             self._ask(Command.NONE, request)
 
     @workflow.signal(description="Sent by the running session; not for people.")
     def report(self, progress: SessionProgress) -> None:
         """Keep the session's latest picture for the page and the status query."""
-        self._progress = progress
-        self._show("quoting")
+        self._record.progress = progress
+        self._show(progress.reason or "quoting")
 
     @workflow.update(description='Change parameters: {"level_notional": "250"}; applied at once.')
     def set_parameters(self, change: ParameterChange) -> QuoteParameters:
         """Apply new parameters at the next cycle boundary: the session is begun anew."""
-        self._parameters = change.applied_to(self._parameters)
-        self._by = change.by
+        self._record.parameters = change.applied_to(self._record.parameters)
+        self._record.by = change.by
         self._wake = True
-        return self._parameters
+        return self._record.parameters
 
     @set_parameters.validator
     def _check_parameters(self, change: ParameterChange) -> None:
-        change.applied_to(self._parameters)
+        change.applied_to(self._record.parameters)
 
     @workflow.query(description="State, parameters, counters and history.")
     def status(self) -> MarketStatus:
         """What this market is doing."""
-        return MarketStatus(
-            market=self._start.market.path,
-            state=self._state,
-            reason=self._reason,
-            epoch=self._epoch,
-            sessions=self._sessions,
-            parameters=self._parameters,
-            cycles=self._cycles,
-            requotes=self._requotes,
-            fills=self._fills,
-            history=tuple(self._history),
-            flatten_steps=tuple(self._steps),
-        )
+        return self._record.status()

@@ -12,6 +12,7 @@ from desk.identity import MarketId
 from desk.lifecycle import Command, MarketState
 from desk.quoting.parameters import QuoteParameters
 from desk.risk.limits import RiskLimits
+from quoting.progress import SessionProgress
 
 
 def _no_float(value: object) -> object:
@@ -214,6 +215,7 @@ class MarketStatus(Message):
     cycles: int
     requotes: int
     fills: int
+    progress: SessionProgress | None = None
     history: tuple[StateChange, ...]
     flatten_steps: tuple[FlattenStep, ...]
 
@@ -230,3 +232,4 @@ class MarketResult(Message):
     requotes: int
     fills: int
     final: FinalFacts
+    progress: SessionProgress | None = None

@@ -1,14 +1,13 @@
 """The market's page in the Temporal UI: Markdown from plain values, no decisions."""
 
 from activities.messages import SessionResult
-from quoting.agreement import StandDownReport
 from quoting.progress import SessionProgress
-from workflows.messages import FinalFacts, MarketStatus
+from workflows.messages import MarketStatus
 
 _STATES_SHOWN = 12
 
 
-def details_page(status: MarketStatus, progress: SessionProgress | None, news: str) -> str:
+def details_page(status: MarketStatus, news: str) -> str:
     """State, epoch, quotes, inventory, PnL and last reason of one market."""
     lines = [
         f"## {status.market}: {status.state.value}",
@@ -26,8 +25,8 @@ def details_page(status: MarketStatus, progress: SessionProgress | None, news: s
         ),
         "",
     ]
-    if progress is not None:
-        lines += _progress_lines(progress)
+    if status.progress is not None:
+        lines += _progress_lines(status.progress)
     lines += ["### Life", "| at | state | reason |", "|---|---|---|"]
     lines += [
         f"| {change.at[:19]} | {change.state.value} | {change.reason} |"
@@ -46,20 +45,6 @@ def session_sentence(result: SessionResult) -> str:
     """Why a session ended, in one sentence."""
     words = result.reason.value.replace("_", " ")
     return f"{words}: {result.message}" if result.message else words
-
-
-def final_facts(report: StandDownReport) -> FinalFacts:
-    """The stand-down's evidence as part of the workflow's result."""
-    return FinalFacts(
-        venue_open_orders=report.venue_open_orders,
-        venue_position=report.venue_position,
-        ledger_position=report.ledger_position,
-        venue_fills=report.venue_fills,
-        ledger_fills=report.ledger_fills,
-        ledger_equals_venue=report.ledger_equals_venue,
-        difference=report.difference,
-        pnl=report.pnl,
-    )
 
 
 def _progress_lines(progress: SessionProgress) -> list[str]:

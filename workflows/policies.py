@@ -8,6 +8,7 @@ from temporalio.common import RetryPolicy
 FINAL_FAILURES: Final = ["ConfigurationFault", "Refused", "Killed"]
 
 READ_TIMEOUT: Final = timedelta(seconds=30)
+PREFLIGHT_PATIENCE: Final = timedelta(minutes=5)
 READ: Final = RetryPolicy(
     initial_interval=timedelta(milliseconds=500),
     maximum_interval=timedelta(seconds=10),

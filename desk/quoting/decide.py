@@ -13,7 +13,7 @@ from desk.quoting.ladder import SideRule, TargetLevel
 from desk.quoting.parameters import QuoteParameters
 from desk.quoting.spread import MICRO, SpreadRule, bps, micro_bps
 from desk.quoting.view import View
-from desk.units import BPS, Side
+from desk.units import BPS, Side, Ticks
 
 __all__ = ["QuoteModel", "QuoteTarget", "TargetLevel", "decide"]
 
@@ -68,39 +68,46 @@ class QuoteModel:
     def target(self, view: View) -> QuoteTarget:
         """The ladder wanted at this moment.
 
-        Level i is `level_spacing_bps` times i further from the skewed fair value than level 0.
-        Bids end a tick under the best ask, asks begin a tick over the best bid. Neither side may
-        carry the position past the cap if all of it fills: the side that adds shrinks from the
-        outside, the side that reduces keeps its full size (short of passing the opposite cap).
+        Neither side may carry the position past the cap if all of it fills: the side that adds
+        shrinks from the outside, the side that reduces keeps its full size (short of passing the
+        opposite cap).
         """
         if not self.active:
             return _nothing("the market is not active")
         width = self.spread.width(view.sigma_bps)
         if width is None:
             return _nothing("volatility is not known yet")
-        mid_x2, rule = view.mid_x2, self.inventory
-        lean, whole = rule.lean(view.inventory, mid_x2), rule.whole
-        tick = _FINE * whole
-        half = mid_x2 * width * whole
-        step = 2 * mid_x2 * self.spacing * whole
-        fair = mid_x2 * (tick // 2) - 2 * mid_x2 * width * lean
-        places = range(len(self.bids.slots))
-        highest_bid, lowest_ask = view.best_ask - 1, view.best_bid + 1
-        bids = [min((fair - half - i * step) // tick, highest_bid) for i in places]
-        # A spread of nothing around a fair value on the grid would meet itself: hence bids[0] + 1.
-        lowest_ask = max(lowest_ask, bids[0] + 1)
-        asks = [max(-((-fair - half - i * step) // tick), lowest_ask) for i in places]
-        full = self.size.lots(mid_x2)
-        to_buy, to_sell = rule.room(view.inventory, mid_x2)
+        lean = self.inventory.lean(view.inventory, view.mid_x2)
+        bids, asks = self.prices(view, width, lean)
+        full = self.size.lots(view.mid_x2)
+        to_buy, to_sell = self.inventory.room(view.inventory, view.mid_x2)
         dropped: list[str] = []
         levels = self.bids.place(bids, full, to_buy, dropped)
         levels += self.asks.place(asks, full, to_sell, dropped)
         return QuoteTarget(
             levels=tuple(levels),
             spread_bps=bps(width),
-            skew_bps=bps(width * lean // whole),
+            skew_bps=bps(width * lean // self.inventory.whole),
             reason="; ".join(dropped),
         )
+
+    def prices(self, view: View, width: int, lean: int) -> tuple[list[Ticks], list[Ticks]]:
+        """Bids and asks for a spread of `width` micro-bps leaning by `lean`, innermost first.
+
+        Level i is `level_spacing_bps` times i further from the skewed fair value than level 0.
+        Bids end a tick under the best ask, asks begin a tick over the best bid.
+        """
+        mid_x2, whole = view.mid_x2, self.inventory.whole
+        tick = _FINE * whole
+        half = mid_x2 * width * whole
+        step = 2 * mid_x2 * self.spacing * whole
+        fair = mid_x2 * (tick // 2) - 2 * mid_x2 * width * lean
+        places = range(len(self.bids.slots))
+        bids = [min((fair - half - i * step) // tick, view.best_ask - 1) for i in places]
+        # A spread of nothing around a fair value on the grid would meet itself: hence bids[0] + 1.
+        lowest_ask = max(view.best_bid, bids[0]) + 1
+        asks = [max(-((-fair - half - i * step) // tick), lowest_ask) for i in places]
+        return bids, asks
 
 
 def decide(view: View, parameters: QuoteParameters, instrument: Instrument) -> QuoteTarget:

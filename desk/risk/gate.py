@@ -1,4 +1,4 @@
-"""The one place that approves: quotes and exits pass the same gates, a batch whole or not at all."""
+"""The one place that approves: quotes and exits pass the same gates, each batch as a whole."""
 
 from desk.orders import Batch
 from desk.risk.approval import SEAL, Approved

@@ -1,4 +1,4 @@
-"""Counts the orders sent in the last minute, exactly: a sliding window, not a bucket that resets."""
+"""Counts the orders sent in the last minute, exactly: the window slides and never resets."""
 
 from collections import deque
 

@@ -156,7 +156,8 @@ class PostgresLedger:
     async def peak_since(self, market: MarketId, since_ms: int) -> Decimal | None:
         """Highest PnL marked since a time, as for a trading day; None without a mark."""
         rows = await self._rows(_PEAK, market, {"since": to_time(since_ms)})
-        return rows[0].peak
+        peak: Decimal | None = rows[0].peak
+        return peak
 
     async def order_counts(self, market: MarketId, since_ms: int) -> Mapping[str, int]:
         """Orders sent since a time, by outcome; those without an answer are `unanswered`."""

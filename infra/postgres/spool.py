@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Final
 
@@ -44,26 +45,35 @@ class Spool:
 
     def __init__(self, folder: Path, *, name: str) -> None:
         self._folder = folder
-        self._waiting = folder / f"{name}.jsonl"
-        self._refused = folder / f"{name}.refused"
+        self._name = name
 
     def keep(self, records: Iterable[LedgerRecord]) -> Path:
-        """Keep records for the next start. OSError when the disk refuses."""
-        self._append(self._waiting, [_line(record) for record in records])
-        return self._waiting
+        """Keep records for the next start, in a file of their own. OSError when the disk refuses.
+
+        The file appears complete or not at all, and never grows: whoever loads it may remove it.
+        """
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        number = next(n for n in count(1) if not self._path(n).exists())
+        path = self._path(number)
+        part = path.with_suffix(".part")
+        _append(part, [_line(record) for record in records])
+        part.rename(path)
+        _sync_folder(self._folder)
+        return path
 
     def put_aside(self, record: LedgerRecord, reason: str) -> Path:
         """Keep a record that PostgreSQL refused, for a person to look at. OSError as above."""
-        self._append(self._refused, [_line(record, reason=reason)])
-        return self._refused
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path = self._folder / f"{self._name}.refused"
+        _append(path, [_line(record, reason=reason)])
+        _sync_folder(self._folder)
+        return path
 
     def waiting(self) -> Sequence[Spooled]:
         """Everything earlier processes kept, oldest file first. OSError when unreadable."""
         if not self._folder.is_dir():
             return ()
-        files = sorted(
-            self._folder.glob("*.jsonl"), key=lambda path: (path.stat().st_mtime_ns, path)
-        )
+        files = sorted(self._folder.glob("*.jsonl"), key=_age)
         return tuple(_read(path) for path in files)
 
     def done(self, spooled: Spooled) -> None:
@@ -73,14 +83,20 @@ class Spool:
         else:
             spooled.path.unlink(missing_ok=True)
 
-    def _append(self, path: Path, lines: Sequence[bytes]) -> None:
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        with os.fdopen(file, "ab") as stream:
-            stream.write(b"".join(lines))
-            stream.flush()
-            os.fsync(stream.fileno())
-        _sync_folder(self._folder)
+    def _path(self, number: int) -> Path:
+        return self._folder / f"{self._name}-{number:06d}.jsonl"
+
+
+def _append(path: Path, lines: Sequence[bytes]) -> None:
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    with os.fdopen(file, "ab") as stream:
+        stream.write(b"".join(lines))
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def _age(path: Path) -> tuple[int, str]:
+    return path.stat().st_mtime_ns, path.name
 
 
 def _sync_folder(folder: Path) -> None:

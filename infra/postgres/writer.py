@@ -102,9 +102,17 @@ class PostgresLedgerWriter:
             try:
                 await self._drain()
             finally:
-                self._ended = True
-                self._spool_rest()
-                self._tell_progress()
+                self.close()
+
+    def close(self) -> None:
+        """Spool whatever is left; from now on records are spooled at once.
+
+        `run` does this at its end. The wiring calls it too, once the task is over, because a task
+        that is cancelled before its first step never runs at all.
+        """
+        self._ended = True
+        self._spool_rest()
+        self._tell_progress()
 
     def _waits(self, last: int) -> bool:
         oldest = self._backlog.oldest()

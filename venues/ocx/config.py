@@ -1,5 +1,6 @@
-"""Settings of the OCX adapter. Every guess about the venue is a setting, and bad input gets one
-sentence that names the field and the remedy; values of secrets appear nowhere.
+"""Settings of the OCX adapter: every guess about the venue is a setting.
+
+Bad input gets one sentence that names the field and the remedy; no secret appears anywhere.
 """
 
 from collections.abc import Mapping
@@ -13,6 +14,7 @@ from venues.ocx.settings import CREDENTIALS, PATHS, MarketOverride, read_setting
 from venues.ocx.signing import Secret
 
 VENUE = "ocx"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OcxConfig:

@@ -22,7 +22,9 @@ class Grid(dict[str, int]):
         coefficient = int("".join(map(str, digits)))
         self.size = size
         self.decimals = max(0, -exponent)
-        self.step = coefficient * 10 ** max(0, exponent)
+        self._one: int = 10**self.decimals
+        self._point = slice(-1 - self.decimals, -self.decimals)
+        self.step: int = coefficient * 10 ** max(0, exponent)
 
     def __missing__(self, text: str) -> int:
         if len(self) >= _MEMORY:
@@ -32,18 +34,9 @@ class Grid(dict[str, int]):
 
     def read(self, text: str) -> int:
         """Units of a number, read without remembering it."""
-        decimals = self.decimals
-        head, _, tail = text.partition(".")
-        missing = decimals - len(tail)
-        if missing < 0 or not (head + tail).isdecimal() or not text.isascii():
-            return self._read_unusual(text)
-        number = int(head + tail) * 10**missing if missing else int(head + tail)
-        if self.step == 1:
-            return number
-        units, rest = divmod(number, self.step)
-        if rest:
-            raise ValueError(f"{text} is not a multiple of {self.size}")
-        return units
+        if text[self._point] == "." and self.step == 1:
+            return int(text.replace(".", ""))
+        return self._read_slowly(text)
 
     def floor(self, text: str) -> int:
         """Units of a number, rounded towards zero; for sizes of a book that are not our own."""
@@ -62,11 +55,15 @@ class Grid(dict[str, int]):
         digits = digits.rjust(self.decimals + 1, "0")
         return f"{digits[: -self.decimals]}.{digits[-self.decimals :]}"
 
-    def _read_unusual(self, text: str) -> int:
-        units = _decimal(text) / self.size
-        if units != units.to_integral_value():
+    def _read_slowly(self, text: str) -> int:
+        if text.isascii() and text.isdecimal():
+            units, rest = divmod(int(text) * self._one, self.step)
+            if not rest:
+                return units
+        exact = _decimal(text) / self.size
+        if exact != exact.to_integral_value():
             raise ValueError(f"{text} is not a multiple of {self.size}")
-        return int(units)
+        return int(exact)
 
 
 def _decimal(text: str) -> Decimal:

@@ -58,8 +58,9 @@ class Catalog:
         self._grids: dict[str, tuple[Instrument, tuple[Grid, Grid]]] = {}
 
     def learn(self, markets: Iterable[WireMarket], fees: WireFees) -> list[Instrument]:
-        """Take in a fresh list; gives the active ones. Markets without tick or step are left out
-        (set them under `markets` to trade them).
+        """Take in a fresh list; gives the active ones.
+
+        Markets without tick or step are left out (set them under `markets` to trade them).
         """
         read = [instrument_of(market, fees, self._config) for market in markets]
         found = {one.symbol: one for one in read if one is not None}

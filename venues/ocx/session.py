@@ -151,12 +151,11 @@ class Session:
             "key": bool(config.api_key),
             "session": bool(config.session_jwt or config.wallet_key),
         }
-        found: list[Credential] = []
-        for kind in ("key", "session"):
-            if have[kind] and kind in config.credentials.get(endpoint, ("key", "session")):
-                found.append(kind)
-        order = [self._preferred.get(endpoint), *config.credentials.get(endpoint, ())]
-        return sorted(found, key=lambda kind: order.index(kind) if kind in order else len(order))
+        accepted = config.credentials[endpoint]
+        kinds: tuple[Credential, ...] = ("key", "session")
+        found = [kind for kind in kinds if have[kind] and kind in accepted]
+        order = [self._preferred.get(endpoint), *accepted]
+        return sorted(found, key=order.index)
 
     async def _sign_in(self, stale: Secret | None) -> None:
         """Fetch a new session, unless somebody else replaced the stale one meanwhile."""

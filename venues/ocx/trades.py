@@ -86,8 +86,9 @@ class RecentTrades:
 def fill_of(
     numbered: Numbered, instrument: Instrument, account: str, grids: tuple[Grid, Grid]
 ) -> Fill:
-    """The desk's fill; the fee comes from the tier when the venue gives none. ValueError when a
-    price or a quantity is off the grid.
+    """The desk's fill; the fee comes from the tier when the venue gives none.
+
+    ValueError when a price or a quantity is off the grid.
     """
     trade_id, trade = numbered
     price, lots = grids[0][trade.price], grids[1][trade.quantity]

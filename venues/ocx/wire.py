@@ -23,14 +23,14 @@ class _Wire(msgspec.Struct, frozen=True, rename="camel"):
     """Field names on the wire are camelCase; fields not listed are ignored."""
 
 
-class WireLevel(_Wire):
+class WireLevel(_Wire, frozen=True, gc=False):
     """One price level of a book stream; `total` is not read."""
 
     price: str
     size: str
 
 
-class WireBook(_Wire):
+class WireBook(_Wire, frozen=True):
     """Body of a book event."""
 
     bids: list[WireLevel] = []
@@ -38,7 +38,7 @@ class WireBook(_Wire):
     market_id: str | None = None
 
 
-class WireBookEvent(_Wire):
+class WireBookEvent(_Wire, frozen=True):
     """A book event, in the envelope or bare."""
 
     event_type: str = ""
@@ -48,12 +48,12 @@ class WireBookEvent(_Wire):
     asks: list[WireLevel] = []
 
     @property
-    def book(self) -> WireBook | "WireBookEvent":
+    def book(self) -> "WireBook | WireBookEvent":
         """Where the levels are."""
         return self if self.payload is None else self.payload
 
 
-class WireTrade(_Wire):
+class WireTrade(_Wire, frozen=True):
     """One fill of ours, from the stream (no ids, no fee) or from REST."""
 
     market_id: str
@@ -74,7 +74,7 @@ class WireTrade(_Wire):
         return unix_ms(self.created_at)
 
 
-class WirePosition(_Wire):
+class WirePosition(_Wire, frozen=True):
     """One position; `quantity` is unsigned, or signed where no side is given."""
 
     market_id: str
@@ -100,7 +100,7 @@ class WirePosition(_Wire):
         return quantity if side is None else abs(quantity) * side.sign
 
 
-class WireUser(_Wire):
+class WireUser(_Wire, frozen=True):
     """Body of a user stream event: whole state in a snapshot, changes in a delta."""
 
     trades: list[WireTrade] = []
@@ -109,7 +109,7 @@ class WireUser(_Wire):
     removed_ids: list[str] = []
 
 
-class WireUserEvent(_Wire):
+class WireUserEvent(_Wire, frozen=True):
     """A user stream event in its envelope."""
 
     event_type: str = ""
@@ -117,7 +117,7 @@ class WireUserEvent(_Wire):
     payload: WireUser = WireUser()
 
 
-class WireStreamError(_Wire):
+class WireStreamError(_Wire, frozen=True):
     """An `error` event; unwrapped here from an envelope when there is one."""
 
     code: str = ""
@@ -131,7 +131,7 @@ class WireStreamError(_Wire):
         return self.payload or self
 
 
-class WireOrder(_Wire):
+class WireOrder(_Wire, frozen=True):
     """One resting order as listed."""
 
     market_id: str
@@ -161,7 +161,7 @@ class WireOrder(_Wire):
         return format(Decimal(self.quantity) - Decimal(self.filled_quantity or 0), "f")
 
 
-class WireBalance(_Wire):
+class WireBalance(_Wire, frozen=True):
     """Collateral of the perps bucket."""
 
     equity: str | None = None
@@ -196,9 +196,13 @@ def event_kind(name: str, event_type: str) -> str:
 
 
 def levels(raw: Sequence[WireLevel], prices: Grid, sizes: Grid) -> list[Level]:
-    """Levels in ticks and lots, in the order given; ValueError for a price off the grid."""
+    """Levels in ticks and lots, in the order given; ValueError for a price off the grid.
+
+    Prices come again and are remembered, sizes hardly do. A size between two lots is rounded down.
+    """
+    read = sizes.read
     try:
-        return [(prices[level.price], sizes[level.size]) for level in raw]
+        return [(prices[level.price], read(level.size)) for level in raw]
     except ValueError:
         return [(prices[level.price], sizes.floor(level.size)) for level in raw]
 

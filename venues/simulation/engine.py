@@ -5,11 +5,22 @@ A plain synchronous object: each call is one indivisible step; time comes from o
 
 from collections.abc import Callable, Sequence
 from decimal import Decimal
+from itertools import islice
 from typing import Any
 
 from desk.orders import RejectReason
 from desk.units import Level, Lots, Side, Ticks
-from venues.simulation.events import Event
+from venues.simulation.accounts import Account
+from venues.simulation.admission import Plan, Rejection, judge, rejected
+from venues.simulation.book import LiveOrder
+from venues.simulation.clockwork import expire, pass_time
+from venues.simulation.crowd import set_level
+from venues.simulation.events import CancelReason, OrderRejected
+from venues.simulation.ladder import Manner, replace_ladder
+from venues.simulation.log import EventLog, Listener, as_json
+from venues.simulation.margin import standing
+from venues.simulation.market import Market
+from venues.simulation.matching import execute
 from venues.simulation.orders import (
     CancelScope,
     OnReject,
@@ -21,6 +32,8 @@ from venues.simulation.orders import (
     ReplaceReport,
 )
 from venues.simulation.rules import EngineRules, MarketRules
+from venues.simulation.reading import balance_view, position_view, preview
+from venues.simulation.state import State
 from venues.simulation.views import (
     AccountTrade,
     BalanceView,
@@ -30,21 +43,27 @@ from venues.simulation.views import (
     PublicTrade,
 )
 
-Listener = Callable[[Event], None]
-
 
 class Engine:
     """Markets, accounts and their orders. Unknown accounts raise KeyError (a wiring error)."""
 
     def __init__(self, now_ns: Callable[[], int], rules: EngineRules | None = None) -> None:
-        self._now_ns = now_ns
-        self._rules = rules or EngineRules()
+        given = rules or EngineRules()
+        self._state = State(
+            now_ns=now_ns,
+            rules=given,
+            log=EventLog(given.history),
+            insurance=given.insurance_fund,
+        )
 
     # --- setting up -------------------------------------------------------------------------
 
     def add_market(self, rules: MarketRules) -> None:
         """List a market; ValueError when the symbol is already listed."""
-        raise NotImplementedError
+        if rules.instrument.symbol in self._state.markets:
+            raise ValueError(f"market {rules.instrument.symbol} is already listed")
+        market = Market(rules, self._state.now_ns(), self._state.rules.public_history)
+        self._state.markets[market.symbol] = market
 
     def open_account(
         self,
@@ -59,24 +78,42 @@ class Engine:
         A `house` account (the crowd) has no margin test, is never liquidated, keeps no trade
         history, and its orders are not told in events. ValueError when it is already open.
         """
-        raise NotImplementedError
+        if account in self._state.accounts:
+            raise ValueError(f"account {account} is already open")
+        self._state.accounts[account] = Account(
+            account,
+            collateral,
+            wallet,
+            house=house,
+            history=self._state.rules.history,
+            remembered=self._state.rules.remembered_client_ids,
+        )
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Have every event delivered when the call that caused it is complete; returns an undo.
 
         A listener may call the engine; what it causes is delivered after the current events.
         """
-        raise NotImplementedError
+        return self._state.log.subscribe(listener)
 
     # --- orders -----------------------------------------------------------------------------
 
     def submit(self, account: str, request: OrderRequest) -> OrderReport:
         """Place one order."""
-        raise NotImplementedError
+        owner = self._state.accounts[account]
+        verdict = judge(self._state, owner, request, Plan())
+        report = (
+            rejected(request, verdict)
+            if isinstance(verdict, Rejection)
+            else execute(self._state, owner, request, verdict)
+        )
+        self._tell_rejections(owner, report)
+        self._state.finish()
+        return report
 
     def preview(self, account: str, request: OrderRequest) -> Preview:
         """Say what `submit` would answer, changing nothing."""
-        raise NotImplementedError
+        return preview(self._state, self._state.accounts[account], request)
 
     def replace(
         self,
@@ -96,7 +133,14 @@ class Engine:
         given; `tag`, when not None, is put on each. Every request must name `symbol`, otherwise
         it is rejected as INVALID. An empty ladder only cancels.
         """
-        raise NotImplementedError
+        owner = self._state.accounts[account]
+        manner = Manner(
+            keep=keep, cancel_scope=cancel_scope, reject_mode=reject_mode, on_reject=on_reject
+        )
+        report = replace_ladder(self._state, owner, symbol, requests, tag, manner)
+        self._tell_rejections(owner, *report.reports)
+        self._state.finish()
+        return report
 
     def cancel(
         self,
@@ -109,7 +153,13 @@ class Engine:
         margin_mode: str | None = None,
     ) -> list[Order]:
         """Cancel the orders that match every field given (none given: all); returns them."""
-        raise NotImplementedError
+        gone = []
+        for order in self._candidates(account, symbol, order_id, client_order_id):
+            if tag in (None, order.tag) and margin_mode in (None, order.margin_mode):
+                gone.append(order.view())
+                self._state.withdraw(self._state.markets[order.symbol], order, CancelReason.ASKED)
+        self._state.finish()
+        return gone
 
     def set_levels(
         self, account: str, symbol: str, levels: Sequence[tuple[Side, Ticks, Lots]]
@@ -119,122 +169,191 @@ class Engine:
         Shrinking takes from the back of the queue; growing joins the back, and first trades with
         whatever rests across the price. The account's own crossed orders are cancelled.
         """
-        raise NotImplementedError
+        owner, market = self._state.accounts[account], self._state.markets[symbol]
+        if not owner.house:
+            raise ValueError(f"account {account} is not a house account")
+        if not market.expired:
+            for side, price, lots in levels:
+                set_level(self._state, market, owner, side, price, lots)
+        self._state.finish()
 
     # --- reads ------------------------------------------------------------------------------
 
     def open_orders(self, account: str, symbol: str | None = None) -> list[Order]:
         """Resting orders, oldest first."""
-        raise NotImplementedError
+        return [order.view() for order in self._candidates(account, symbol, None, None)]
 
     def find_order(
         self, account: str, *, order_id: str | None = None, client_order_id: str | None = None
     ) -> Order | None:
         """The resting order with this id, or None."""
-        raise NotImplementedError
+        found = self._candidates(account, None, order_id, client_order_id)
+        return found[0].view() if found else None
 
     def position(self, account: str, symbol: str) -> PositionView:
         """Position in one market; zero lots when there never was one."""
-        raise NotImplementedError
+        market, owner = self._state.markets[symbol], self._state.accounts[account]
+        return position_view(market, owner.holding(market.instrument), self._state.now_ns())
 
     def positions(self, account: str) -> list[PositionView]:
         """Positions that are not flat."""
-        raise NotImplementedError
+        now = self._state.now_ns()
+        return [
+            position_view(self._state.markets[symbol], holding, now)
+            for symbol, holding in self._state.accounts[account].holdings.items()
+            if holding.lots
+        ]
 
     def balance(self, account: str) -> BalanceView:
         """Buckets, equity and margins."""
-        raise NotImplementedError
+        owner = self._state.accounts[account]
+        return balance_view(owner, standing(self._state, owner))
 
     def trades(
         self, account: str, symbol: str | None = None, since_ms: int = 0
     ) -> list[AccountTrade]:
         """Own executions at or after a wall time, oldest first."""
-        raise NotImplementedError
+        found = []
+        for trade in reversed(self._state.accounts[account].trades):
+            if trade.at_ms < since_ms:
+                break
+            if symbol in (None, trade.symbol):
+                found.append(trade)
+        return found[::-1]
 
     def public_trades(self, symbol: str, limit: int = 100) -> list[PublicTrade]:
         """Latest executions of a market, oldest first."""
-        raise NotImplementedError
+        trades = self._state.markets[symbol].trades
+        return list(islice(reversed(trades), limit))[::-1]
 
     def book(self, symbol: str, depth: int | None = None) -> tuple[list[Level], list[Level]]:
         """Bids and asks as (ticks, lots) aggregated by price, best first."""
-        raise NotImplementedError
+        book = self._state.markets[symbol].book
+        return book.bids.levels(depth), book.asks.levels(depth)
 
     def book_sequence(self, symbol: str) -> int:
         """A number that grows with every change of the market's book."""
-        raise NotImplementedError
+        return self._state.markets[symbol].book.sequence
 
     def market_rules(self, symbol: str) -> MarketRules:
         """Rules of a market; KeyError when it is not listed."""
-        raise NotImplementedError
+        return self._state.markets[symbol].rules
 
     def symbols(self) -> list[str]:
         """Listed markets, in the order they were added."""
-        raise NotImplementedError
+        return list(self._state.markets)
 
     def tradable(self, symbol: str) -> bool:
         """Whether a market is neither halted nor expired."""
-        raise NotImplementedError
+        return self._state.markets[symbol].tradable
 
     def mark(self, symbol: str) -> Decimal | None:
         """Mark price in quote currency; None when the index is missing or stale."""
-        raise NotImplementedError
+        return self._state.markets[symbol].mark(self._state.now_ns())
 
     def index(self, symbol: str) -> Decimal | None:
         """Index price in quote currency; None when missing or stale."""
-        raise NotImplementedError
+        return self._state.markets[symbol].index(self._state.now_ns())
 
     def funding(self, symbol: str) -> FundingView:
         """Current and last funding rate, and the next time it is paid."""
-        raise NotImplementedError
+        return self._state.markets[symbol].funding_view()
 
     def open_interest(self, symbol: str) -> Lots:
         """Sum of all long positions."""
-        raise NotImplementedError
+        holdings = (each.holdings.get(symbol) for each in self._state.accounts.values())
+        return sum(max(0, holding.lots) for holding in holdings if holding is not None)
 
     @property
     def insurance_fund(self) -> Decimal:
         """What is left for shortfalls of liquidations."""
-        raise NotImplementedError
+        return self._state.insurance
 
     @property
     def fees_collected(self) -> Decimal:
         """Fees less rebates since the start."""
-        raise NotImplementedError
+        return self._state.fees
 
     # --- the log ----------------------------------------------------------------------------
 
     def events(self, since_sequence: int = 0) -> list[dict[str, Any]]:
         """Logged events with a sequence above this, as JSON-ready values (`event` names each)."""
-        raise NotImplementedError
+        return [as_json(event) for event in self._state.log.since(since_sequence)]
 
     def resting_between(self, account: str, start_ns: int, end_ns: int) -> list[str]:
         """Ids of orders of the account that rested at some moment of [start, end), by the log."""
-        raise NotImplementedError
+        return self._state.log.resting_between(account, start_ns, end_ns)
 
     def resting_at_end(self, account: str) -> list[str]:
         """Ids of the account's orders that rest now."""
-        raise NotImplementedError
+        return list(self._state.accounts[account].orders)
 
     # --- the world --------------------------------------------------------------------------
 
     def set_index(self, symbol: str, price: Decimal | None) -> None:
         """Tell the index in quote currency; None says it is stale, so there is no mark."""
-        raise NotImplementedError
+        self._state.markets[symbol].set_index(price, self._state.now_ns())
 
     def halt(self, symbol: str, *, halted: bool) -> None:
         """Stop or resume taking orders; resting orders stay and can be cancelled."""
-        raise NotImplementedError
+        self._state.markets[symbol].halted = halted
 
     def expire(self, symbol: str) -> None:
         """End a market: cancel its orders and settle positions at the mark (or last index)."""
-        raise NotImplementedError
+        expire(self._state, self._state.markets[symbol])
+        self._state.finish()
 
     def transfer(
         self, account: str, source: Bucket, target: Bucket, amount: Decimal
     ) -> RejectReason | None:
         """Move money between buckets; the reason when it is refused (INVALID or MARGIN)."""
-        raise NotImplementedError
+        owner = self._state.accounts[account]
+        if amount <= 0 or source is target:
+            return RejectReason.INVALID
+        free = owner.buckets[source]
+        if source is Bucket.PERPS:
+            free = min(free, standing(self._state, owner).available)
+        if amount > free:
+            return RejectReason.MARGIN
+        owner.buckets[source] -= amount
+        owner.buckets[target] += amount
+        return None
 
     def tick(self) -> None:
         """Let time pass up to now: mark, funding, liquidations. Call it a few times a second."""
-        raise NotImplementedError
+        pass_time(self._state)
+        self._state.finish()
+
+    # --- own steps --------------------------------------------------------------------------
+
+    def _candidates(
+        self, account: str, symbol: str | None, order_id: str | None, client_order_id: str | None
+    ) -> list[LiveOrder]:
+        """Resting orders that match, oldest first, through the narrowest index."""
+        owner = self._state.accounts[account]
+        pool: dict[str, LiveOrder] = owner.orders
+        if symbol is not None:
+            holding = owner.holdings.get(symbol)
+            pool = {} if holding is None else holding.orders
+        if client_order_id is not None:
+            named = owner.by_client_id.get(client_order_id)
+            pool = {named.order_id: named} if named and named.order_id in pool else {}
+        if order_id is not None:
+            return [pool[order_id]] if order_id in pool else []
+        return list(pool.values())
+
+    def _tell_rejections(self, account: Account, *reports: OrderReport) -> None:
+        for report in reports:
+            if report.reason is None or report.accepted or account.house:
+                continue
+            self._state.log.record(
+                OrderRejected(
+                    sequence=self._state.log.next_sequence(),
+                    at_ns=self._state.now_ns(),
+                    account=account.name,
+                    symbol=report.symbol,
+                    client_order_id=report.client_order_id,
+                    reason=report.reason,
+                    message=report.message,
+                )
+            )

@@ -1,4 +1,4 @@
-"""Gates, one rule a file: each a pure function of a batch and its context that denies or stays mute.
+"""Gates, one rule a file: pure functions of a batch and its context that deny or stay mute.
 
 The order is from what makes the others meaningless to what is most costly to compute.
 """

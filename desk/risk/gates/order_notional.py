@@ -1,4 +1,4 @@
-"""Gate: no single order is worth more than `max_order_notional` at its own price, exits included."""
+"""Gate: no order, exits included, is worth more than `max_order_notional` at its own price."""
 
 from desk.orders import Batch
 from desk.risk.context import GateContext

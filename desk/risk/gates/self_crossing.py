@@ -1,4 +1,4 @@
-"""Gate: no bid of ours meets an ask of ours, exits included: trading with oneself is wash trading."""
+"""Gate: no bid of ours meets an ask of ours, exits included: that would be wash trading."""
 
 from collections.abc import Iterable, Iterator
 

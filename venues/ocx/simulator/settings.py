@@ -142,7 +142,6 @@ class Bulk:
     old_ladder_on_reject: OnReject = OnReject.KEEP_OLD
     cancel_scope: CancelScope = CancelScope.QUOTES_ONLY
     margin_after_release: bool = True
-    duplicate_is_conflict: bool = True
     empty_ladder_allowed: bool = True
 
 

@@ -1,0 +1,263 @@
+"""Target against working orders: the fewest operations that bring the one to the other.
+
+An order whose outcome is open is never touched; it blocks its slot, or an atomic ladder as a whole.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+from typing import Protocol, TypeAlias
+
+from desk.identity import OrderIdentity, Slot, base36
+from desk.orders import Batch, NewOrder
+from desk.units import BPS, Lots, Side, Ticks
+from desk.working import WorkingOrder, WorkingState
+
+CycleIdentity: TypeAlias = tuple[str, int, int]
+"""Market tag, epoch and cycle number."""
+
+_NO_ASK = 1 << 62
+_OPEN = (WorkingState.UNRESOLVED, WorkingState.IN_FLIGHT, WorkingState.CANCELLING)
+
+
+class Wanted(Protocol):
+    """One level we would like to show; `TargetLevel` of the quote model is one."""
+
+    @property
+    def slot(self) -> Slot:
+        """Where in the ladder."""
+
+    @property
+    def price(self) -> Ticks:
+        """Price in ticks."""
+
+    @property
+    def lots(self) -> Lots:
+        """Size in lots."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanRules:
+    """How a market's orders may be changed; venue abilities are those of its `Capabilities`.
+
+    `tolerance_bps` is relative to the target price. `max_batch_orders` bounds new orders in a
+    batch, not cancels. An atomic ladder longer than it is cut to its innermost levels.
+    """
+
+    symbol: str
+    tolerance_bps: Decimal
+    debounce_ns: int
+    atomic_ladder: bool
+    replaces_orders: bool
+    max_batch_orders: int
+
+
+class PlanReason(StrEnum):
+    """Why there is a batch (first three), or why there is none."""
+
+    REQUOTE = "requote"
+    UNSAFE = "unsafe_quote"
+    PULL = "pull_quotes"
+    UNCHANGED = "unchanged"
+    DEBOUNCED = "debounced"
+    UNRESOLVED = "unresolved"
+    IN_FLIGHT = "in_flight"
+    CANCELLING = "cancelling"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What to send now, if anything; `retry_at_ns` is when planning again would give more.
+
+    No batch for an empty target with an open order in the reason means that planning cannot take
+    the quotes down: ask the venue for a cancel-all.
+    """
+
+    batch: Batch | None
+    reason: PlanReason
+    retry_at_ns: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Difference:
+    """Levels to place, each with the resting order it stands in for, and orders to remove."""
+
+    place: list[tuple[Wanted, WorkingOrder | None]]
+    remove: list[WorkingOrder]
+    unsafe: bool
+
+
+def plan(
+    target: Sequence[Wanted],
+    working: Sequence[WorkingOrder],
+    *,
+    rules: PlanRules,
+    identity: CycleIdentity,
+    now_ns: int,
+    last_sent_ns: int | None,
+) -> Plan:
+    """Least batch that makes `working` show `target` (at most one level a slot).
+
+    A resting order is left alone while its price is within tolerance and what remains is at most
+    120 % and at least 80 % of the target (50 % once it was partly filled, to keep its place in the
+    queue). Requotes wait `debounce_ns` after `last_sent_ns` (None: nothing was sent). Two things do
+    not wait: an empty target, and an unsafe quote, that is one on a side where we want to show
+    nothing or one that meets the other side of the target.
+    """
+    if len(target) > rules.max_batch_orders and rules.atomic_ladder:
+        target = sorted(target, key=_level)[: rules.max_batch_orders]
+    live = [order for order in working if order.state is not WorkingState.CLOSED]
+    blocked = _blocked(live)
+    if blocked and rules.atomic_ladder:
+        return Plan(batch=None, reason=_why(live))
+    difference = _difference(target, live, blocked, rules.tolerance_bps)
+    if not (difference.place or difference.remove):
+        return Plan(batch=None, reason=_why(live) if blocked else PlanReason.UNCHANGED)
+    urgent = difference.unsafe or not target
+    if not urgent and last_sent_ns is not None and now_ns < last_sent_ns + rules.debounce_ns:
+        retry_at_ns = last_sent_ns + rules.debounce_ns
+        return Plan(batch=None, reason=PlanReason.DEBOUNCED, retry_at_ns=retry_at_ns)
+    reason = PlanReason.UNSAFE if urgent else PlanReason.REQUOTE
+    if not target:
+        reason = PlanReason.PULL
+    if rules.atomic_ladder:
+        orders = tuple(_order(level, identity, None) for level in target)
+        return Plan(batch=_batch(orders, (), rules, identity), reason=reason)
+    return _stepwise(difference, reason, rules, identity, now_ns)
+
+
+def _key(slot: Slot) -> int:
+    # Hashing a Slot costs more than the rest of a comparison.
+    return 2 * slot.level + (slot.side is Side.BUY)
+
+
+def _level(wanted: Wanted) -> int:
+    return wanted.slot.level
+
+
+def _blocked(live: list[WorkingOrder]) -> set[int]:
+    """Keys of slots that hold an order whose outcome is open."""
+    return {_key(w.order.slot) for w in live if w.state is not WorkingState.RESTING}
+
+
+def _why(live: list[WorkingOrder]) -> PlanReason:
+    """The gravest open state."""
+    states = {working.state for working in live}
+    return PlanReason(next(state for state in _OPEN if state in states).value)
+
+
+def _difference(
+    target: Sequence[Wanted], live: list[WorkingOrder], blocked: set[int], tolerance_bps: Decimal
+) -> _Difference:
+    highest_bid = max((level.price for level in target if level.slot.side is Side.BUY), default=0)
+    lowest_ask = min(
+        (level.price for level in target if level.slot.side is Side.SELL), default=_NO_ASK
+    )
+    wanted = {_key(level.slot): level for level in target}
+    incumbents: dict[int, WorkingOrder] = {}
+    remove: list[WorkingOrder] = []
+    crossing: set[int] = set()
+    unsafe = False
+    for working in live:
+        key = _key(working.order.slot)
+        if working.state is not WorkingState.RESTING or (key in blocked and key in wanted):
+            continue
+        crosses = _crosses(working.order, highest_bid, lowest_ask)
+        unsafe = unsafe or crosses or _side_is_pulled(working.order, highest_bid, lowest_ask)
+        if key not in wanted or key in incumbents:
+            remove.append(working)
+            continue
+        incumbents[key] = working
+        if crosses:
+            crossing.add(key)
+    place: list[tuple[Wanted, WorkingOrder | None]] = []
+    for key, level in wanted.items():
+        if key in blocked:
+            continue
+        incumbent = incumbents.get(key)
+        if incumbent is None or key in crossing or not _near(level, incumbent, tolerance_bps):
+            place.append((level, incumbent))
+    return _Difference(place=place, remove=remove, unsafe=unsafe)
+
+
+def _crosses(order: NewOrder, highest_bid: Ticks, lowest_ask: Ticks) -> bool:
+    """Whether a resting order meets the other side of the target."""
+    if order.side is Side.BUY:
+        return order.price >= lowest_ask
+    return order.price <= highest_bid
+
+
+def _side_is_pulled(order: NewOrder, highest_bid: Ticks, lowest_ask: Ticks) -> bool:
+    return highest_bid == 0 if order.side is Side.BUY else lowest_ask == _NO_ASK
+
+
+def _near(level: Wanted, working: WorkingOrder, tolerance_bps: Decimal) -> bool:
+    """Whether a resting order is good enough to be left alone."""
+    order = working.order
+    away = abs(order.price - level.price)
+    if away and away * BPS > tolerance_bps * level.price:
+        return False
+    remaining, lots = working.remaining, level.lots
+    if 5 * remaining > 6 * lots:
+        return False
+    if 5 * remaining >= 4 * lots:
+        return True
+    return remaining < order.lots and 2 * remaining >= lots
+
+
+def _stepwise(
+    difference: _Difference,
+    reason: PlanReason,
+    rules: PlanRules,
+    identity: CycleIdentity,
+    now_ns: int,
+) -> Plan:
+    """Batch for a venue that changes orders one by one; what does not fit waits for the next."""
+    place = difference.place
+    retry_at_ns = None
+    if len(place) > rules.max_batch_orders:
+        # Wrong quotes first, then gaps; the innermost first among each.
+        place = sorted(place, key=lambda pair: (pair[1] is None, pair[0].slot.level))
+        place = place[: rules.max_batch_orders]
+        retry_at_ns = now_ns + rules.debounce_ns
+    cancels = [working.order.client_order_id for working in difference.remove]
+    orders = []
+    for level, incumbent in place:
+        old = None if incumbent is None else incumbent.order.client_order_id
+        if old is not None and not rules.replaces_orders:
+            cancels.append(old)
+            old = None
+        orders.append(_order(level, identity, old))
+    batch = _batch(tuple(orders), tuple(cancels), rules, identity)
+    return Plan(batch=batch, reason=reason, retry_at_ns=retry_at_ns)
+
+
+def _order(level: Wanted, identity: CycleIdentity, replaces: str | None) -> NewOrder:
+    tag, epoch, cycle = identity
+    slot = level.slot
+    return NewOrder(
+        client_order_id=OrderIdentity(tag=tag, epoch=epoch, cycle=cycle, slot=slot).encode(),
+        slot=slot,
+        side=slot.side,
+        price=level.price,
+        lots=level.lots,
+        replaces=replaces,
+    )
+
+
+def _batch(
+    orders: tuple[NewOrder, ...],
+    cancels: tuple[str, ...],
+    rules: PlanRules,
+    identity: CycleIdentity,
+) -> Batch:
+    """One batch a cycle, so its id needs no more than the cycle."""
+    tag, epoch, cycle = identity
+    return Batch(
+        batch_id=f"b{tag}-{base36(epoch)}-{base36(cycle)}",
+        symbol=rules.symbol,
+        orders=orders,
+        cancels=cancels,
+        replace_all=rules.atomic_ladder,
+    )

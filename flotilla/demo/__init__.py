@@ -1,0 +1,1 @@
+"""The demo: the whole stack on this machine, from services to verified stand-down."""

@@ -1,0 +1,82 @@
+"""Our own processes beside the demo: the simulated venue and the worker.
+
+A worker that dies is started again, as a service manager would; the venue is not, for its books
+would be gone.
+"""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from desk.errors import Unavailable
+
+_STOP_S = 20.0
+_RESTART_S = 0.5
+
+
+class Child:
+    """One `flotilla …` process with its own log file."""
+
+    def __init__(self, name: str, arguments: Sequence[str], *, log: Path) -> None:
+        self.name = name
+        self._arguments = tuple(arguments)
+        self._log = log
+        self._process: asyncio.subprocess.Process | None = None
+        self._stopping = False
+        self.restarts = 0
+
+    @property
+    def pid(self) -> int | None:
+        """Process id while it runs."""
+        return None if self._process is None else self._process.pid
+
+    async def start(self, environment: Mapping[str, str]) -> None:
+        """Start the process; its output goes to the log file."""
+        self._log.parent.mkdir(parents=True, exist_ok=True)
+        with self._log.open("ab") as log:
+            # Its own session: Ctrl-C is for the demo, which stops its children in order.
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "flotilla",
+                *self._arguments,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env={**os.environ, **environment},
+                start_new_session=True,
+            )
+
+    async def watch(self, environment: Mapping[str, str], *, restart: bool) -> None:
+        """Wait for its end; start it again, or say that it is gone (Unavailable)."""
+        while self._process is not None:
+            code = await self._process.wait()
+            if self._stopping:
+                return
+            if not restart:
+                raise Unavailable(f"{self.name} ended with code {code}: {self.last_words()}")
+            self.restarts += 1
+            await asyncio.sleep(_RESTART_S)
+            await self.start(environment)
+
+    async def stop(self) -> None:
+        """Ask it to end in good order; kill it when it does not."""
+        self._stopping = True
+        if self._process is None or self._process.returncode is not None:
+            return
+        self._process.send_signal(signal.SIGTERM)
+        try:
+            async with asyncio.timeout(_STOP_S):
+                await self._process.wait()
+        except TimeoutError:
+            self._process.kill()
+            await self._process.wait()
+
+    def last_words(self) -> str:
+        """Last lines of its log, on one line."""
+        if not self._log.exists():
+            return "no log"
+        return " | ".join(self._log.read_text(errors="replace").strip().splitlines()[-3:])

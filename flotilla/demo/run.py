@@ -1,0 +1,170 @@
+"""Runs the demo: services, venue, worker, markets, table, stand-down, verification.
+
+However it ends, every market is stood down and what was verified is said.
+"""
+
+import asyncio
+import json
+import secrets
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+import httpx
+from rich.live import Live
+from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
+from temporalio.service import RPCError
+
+from desk.errors import Unavailable
+from desk.identity import MarketId
+from flotilla.cli.render import console, talk
+from flotilla.control import open_control, open_temporal
+from flotilla.demo.children import Child
+from flotilla.demo.plan import DemoPlan
+from flotilla.demo.table import MarketRow, draw, read_row
+from flotilla.demo.verify import Verdict, verify
+from flotilla.demo.world import World, open_world
+from workflows import names
+from workflows.market import MarketWorkflow
+from workflows.messages import MarketResult, StopMarket
+
+Handle = WorkflowHandle[MarketWorkflow, MarketResult]
+
+_TABLE_S = 0.5
+_STAND_DOWN_S = 120.0
+_SHOCK = {"bpsPerSecond": 40, "durationS": 60}
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What the demo found."""
+
+    services: Mapping[str, object]
+    verdicts: list[Verdict] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        """Whether every market's final facts hold."""
+        return not self.failures and all(verdict.holds for verdict in self.verdicts)
+
+    def as_json(self) -> dict[str, object]:
+        """The document of `--json`."""
+        return {
+            "ok": self.ok,
+            "services": dict(self.services),
+            "failures": self.failures,
+            "markets": [verdict.as_json() for verdict in self.verdicts],
+        }
+
+
+async def run_demo(plan: DemoPlan, stop: asyncio.Event) -> Outcome:
+    """Run until the duration is over, every market ended, or `stop` is set."""
+    started = time.monotonic()
+    async with open_world(plan) as world:
+        talk(f"services up in {time.monotonic() - started:.1f} s")
+        talk(f"Temporal UI: {world.stack.ui_url}/namespaces/default/workflows")
+        outcome = Outcome(services=world.services())
+        async with open_temporal(world.settings) as client:
+            handles = await _start_markets(plan, world, client)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(plan.duration_s):
+                    await _show(plan, world, client, handles, stop)
+            await _stand_down(world, client, handles, outcome)
+    if plan.json_path is not None:
+        plan.json_path.write_text(json.dumps(outcome.as_json(), indent=2) + "\n")
+    return outcome
+
+
+async def _start_markets(plan: DemoPlan, world: World, client: Client) -> list[Handle]:
+    handles = []
+    for symbol in plan.symbols():
+        spec = plan.start(world.symbol_of(symbol), world.account)
+        handles.append(
+            await client.start_workflow(
+                MarketWorkflow.run,
+                spec,
+                id=names.market_workflow_id(spec.market),
+                task_queue=names.MARKETS_QUEUE,
+                static_summary=f"demo: {spec.symbol}",
+            )
+        )
+    return handles
+
+
+async def _show(
+    plan: DemoPlan, world: World, client: Client, handles: list[Handle], stop: asyncio.Event
+) -> None:
+    """Draw the table until told to stop or nothing runs any more; shock once, when asked."""
+    started, shocked = time.monotonic(), plan.drawdown_at_s is None
+    title = f"flotilla demo · UI {world.stack.ui_url} · Ctrl-C stands everything down"
+    screen = console()
+    with Live(console=screen, refresh_per_second=4, transient=False) as live:
+        while not stop.is_set():
+            rows = await _rows(client, handles)
+            if rows:
+                live.update(draw(rows, title=title), refresh=screen.is_terminal)
+            if rows and not any(row.running for row in rows):
+                return
+            if not shocked and time.monotonic() - started >= (plan.drawdown_at_s or 0):
+                await _shock(world, handles)
+                shocked = True
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_TABLE_S):
+                    await stop.wait()
+
+
+async def _rows(client: Client, handles: list[Handle]) -> list[MarketRow]:
+    try:
+        return list(await asyncio.gather(*(read_row(client, handle) for handle in handles)))
+    except RPCError:
+        return []  # Temporal is being restarted; the next look will tell
+
+
+async def _shock(world: World, handles: list[Handle]) -> None:
+    """Move every market's price against whatever the fleet holds."""
+    talk("moving prices against the fleet")
+    async with httpx.AsyncClient(base_url=world.venue_url) as client:
+        for handle in handles:
+            symbol = MarketId.parse(handle.id).symbol
+            answer = await client.post(
+                "/_sim/shock", json={"marketId": symbol, "direction": "against", **_SHOCK}
+            )
+            answer.raise_for_status()
+
+
+async def _stand_down(
+    world: World, client: Client, handles: list[Handle], outcome: Outcome
+) -> None:
+    talk("standing down: cancel, verify, compare books")
+    for handle in handles:
+        with suppress(RPCError):
+            await handle.signal(
+                MarketWorkflow.stop, StopMarket(reason="demo is over", by="demo")
+            )
+    async with open_control(world.settings) as control:
+        for handle in handles:
+            market = MarketId.parse(handle.id)
+            try:
+                async with asyncio.timeout(_STAND_DOWN_S):
+                    result = await handle.result()
+                venue = await control.venue(market)
+                instrument = await control.instrument(market)
+                outcome.verdicts.append(
+                    await verify(
+                        market, result, venue=venue, instrument=instrument, ledger=control.ledger
+                    )
+                )
+            except (WorkflowFailureError, TimeoutError, Unavailable) as error:
+                cause = getattr(error, "cause", None) or error
+                outcome.failures.append(f"{market.path}: {type(cause).__name__} {cause}")
+    del client
+
+
+def new_account() -> str:
+    """A fresh account name: the simulated venue forgets, the ledger does not."""
+    return f"demo-{secrets.token_hex(3)}"
+
+
+__all__ = ["Child", "Outcome", "new_account", "run_demo"]

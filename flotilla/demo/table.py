@@ -1,0 +1,65 @@
+"""The live table: one row a market, from workflow status and the session's last heartbeat."""
+
+from dataclasses import dataclass
+
+from rich.table import Table
+from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
+
+from quoting.progress import SessionProgress
+from workflows.market import MarketWorkflow
+from workflows.messages import MarketResult, MarketStatus
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarketRow:
+    """What is known of a market at one moment; `progress` is None outside a session."""
+
+    status: MarketStatus
+    progress: SessionProgress | None
+    running: bool
+
+
+async def read_row(
+    client: Client, handle: "WorkflowHandle[MarketWorkflow, MarketResult]"
+) -> MarketRow:
+    """Ask one market's workflow, and look at its running session's heartbeat."""
+    status = await handle.query(MarketWorkflow.status)
+    description = await handle.describe()
+    progress = None
+    for pending in description.raw_description.pending_activities:
+        if pending.heartbeat_details.payloads:
+            values = await client.data_converter.decode(
+                pending.heartbeat_details.payloads, [SessionProgress]
+            )
+            progress = values[0]
+    return MarketRow(
+        status=status,
+        progress=progress,
+        running=description.status is WorkflowExecutionStatus.RUNNING,
+    )
+
+
+def draw(rows: list[MarketRow], *, title: str) -> Table:
+    """The table as rich draws it."""
+    table = Table(title=title, title_justify="left", expand=False)
+    for column in ("market", "state", "best bid", "best ask"):
+        table.add_column(column)
+    for column in ("inventory", "PnL", "fills", "requotes", "p50 ms"):
+        table.add_column(column, justify="right")
+    table.add_column("why", max_width=46, overflow="ellipsis", no_wrap=True)
+    for row in rows:
+        progress, status = row.progress or row.status.progress, row.status
+        live = row.progress
+        table.add_row(
+            status.market,
+            status.state.value,
+            live.bids[0] if live and live.bids else "-",
+            live.asks[0] if live and live.asks else "-",
+            str(progress.inventory.normalize()) if progress else "-",
+            f"{progress.pnl:.2f}" if progress else "-",
+            str(status.fills + (live.fills if live else 0)),
+            str(status.requotes + (live.requotes if live else 0)),
+            str(progress.tick_to_wire_p50_ms or "-") if progress else "-",
+            (live.reason if live and live.reason else status.reason) or "",
+        )
+    return table

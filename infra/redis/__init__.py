@@ -1,0 +1,1 @@
+"""The fast copies in Redis: leases, and the kill board. Their truth lives in PostgreSQL."""

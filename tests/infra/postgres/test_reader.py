@@ -1,0 +1,189 @@
+"""Facts are exact folds over fills booked once; epochs and kills are given out once."""
+
+import asyncio
+from decimal import Decimal
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from desk.errors import Unavailable
+from desk.records import Kill, LedgerFacts, LedgerRecord
+from desk.units import Side
+from infra.postgres.alerts import PostgresAlerts
+from infra.postgres.engine import Database
+from infra.postgres.reader import FILLS, PostgresLedger
+from infra.postgres.times import to_time
+from tests.infra.postgres.conftest import StartWriter
+from tests.infra.postgres.samples import (
+    BTC,
+    MARKET,
+    OTHER,
+    START_MS,
+    answered,
+    decision,
+    fill,
+    mark,
+    sent,
+)
+
+pytestmark = pytest.mark.services
+
+
+async def test_a_market_never_traded_has_empty_facts(ledger: PostgresLedger) -> None:
+    facts = await ledger.facts(MARKET)
+    assert facts == LedgerFacts(
+        fills=0,
+        position=0,
+        cash=Decimal(0),
+        fees=Decimal(0),
+        last_trade_ms=None,
+        peak_pnl=Decimal(0),
+    )
+
+
+async def test_facts_fold_fills_in_lots_and_quote_currency(ledger: PostgresLedger) -> None:
+    await ledger.remember_instrument(BTC)
+    fills = [fill(1, price=100, lots=3), fill(2, side=Side.SELL, price=110, lots=5)]
+    assert await ledger.book_fills(MARKET, fills) == 2
+    facts = await ledger.facts(MARKET)
+    assert (facts.fills, facts.position, facts.last_trade_ms) == (2, -2, START_MS + 2)
+    assert facts.cash == BTC.notional(110, 5) - BTC.notional(100, 3)
+    assert facts.fees == Decimal("0.02")
+    assert list(await ledger.fills(MARKET)) == fills
+
+
+async def test_fills_are_booked_once_whoever_books_them(ledger: PostgresLedger) -> None:
+    await ledger.remember_instrument(BTC)
+    fills = [fill(number) for number in range(200)]
+    new = await asyncio.gather(
+        *(ledger.book_fills(MARKET, fills if turn % 2 else fills[::-1]) for turn in range(8)),
+        ledger.book_fills(MARKET, [*fills, *fills]),
+    )
+    assert sum(new) == 200
+    facts = await ledger.facts(MARKET)
+    assert (facts.fills, facts.position) == (200, 600)
+    assert facts.cash == -200 * BTC.notional(100, 3)
+    assert await ledger.book_fills(MARKET, []) == 0
+
+
+async def test_a_fill_of_an_unknown_instrument_is_booked_but_not_guessed(
+    ledger: PostgresLedger,
+) -> None:
+    assert await ledger.book_fills(MARKET, [fill(1)]) == 1
+    with pytest.raises(Unavailable, match="call remember_instrument"):
+        await ledger.facts(MARKET)
+    await ledger.remember_instrument(BTC)
+    await ledger.remember_instrument(BTC)
+    facts = await ledger.facts(MARKET)
+    assert (facts.fills, facts.position, facts.cash) == (1, 3, -BTC.notional(100, 3))
+
+
+async def test_a_changed_tick_and_lot_leaves_history_as_it_was(ledger: PostgresLedger) -> None:
+    await ledger.remember_instrument(BTC)
+    await ledger.book_fills(MARKET, [fill(1, price=100, lots=4)])
+    before = await ledger.facts(MARKET)
+    finer = type(BTC)(
+        venue=BTC.venue,
+        symbol=BTC.symbol,
+        tick_size=BTC.tick_size / 10,
+        lot_size=BTC.lot_size / 4,
+        multiplier=BTC.multiplier,
+    )
+    await ledger.remember_instrument(finer)
+    after = await ledger.facts(MARKET)
+    assert (after.position, after.cash) == (16, before.cash)
+    await ledger.remember_instrument(
+        type(BTC)(venue=BTC.venue, symbol=BTC.symbol, tick_size=BTC.tick_size, lot_size=Decimal(1))
+    )
+    with pytest.raises(Unavailable, match="not a whole number of lots"):
+        await ledger.facts(MARKET)
+
+
+async def test_a_fill_of_another_market_is_a_mistake(ledger: PostgresLedger) -> None:
+    with pytest.raises(ValueError, match="are not of ocx/main/ETH-PERP"):
+        await ledger.book_fills(OTHER, [fill(1)])
+
+
+async def test_every_caller_gets_an_epoch_of_its_own(ledger: PostgresLedger) -> None:
+    epochs = await asyncio.gather(
+        *(ledger.open_epoch(MARKET, f"owner {n}", f"run {n}") for n in range(30))
+    )
+    assert sorted(epochs) == list(range(1, 31))
+    assert await ledger.open_epoch(OTHER, "owner", "run") == 1
+    assert await ledger.close_epoch(MARKET, 7, "stood down")
+    assert not await ledger.close_epoch(MARKET, 7, "again")
+    assert not await ledger.close_epoch(MARKET, 99, "never opened")
+
+
+async def test_a_kill_is_lifted_at_its_own_scope_only(ledger: PostgresLedger) -> None:
+    kill = Kill(scope="venue:ocx", reason="drill", by="ann", at_ms=START_MS)
+    await ledger.set_kill(kill)
+    await ledger.set_kill(Kill(scope="venue:ocx", reason="again", by="bob", at_ms=START_MS + 1))
+    assert list(await ledger.active_kills()) == [kill]
+    for scope in ("fleet", "account:ocx/main", "market:ocx/main/BTC-PERP"):
+        assert not await ledger.lift_kill(scope, "ann", "done")
+    assert list(await ledger.active_kills()) == [kill]
+    assert await ledger.lift_kill("venue:ocx", "ann", "done")
+    assert not await ledger.lift_kill("venue:ocx", "ann", "done")
+    assert list(await ledger.active_kills()) == []
+    await ledger.set_kill(kill)
+    assert list(await ledger.active_kills()) == [kill]
+
+
+async def test_decisions_are_recorded_once(ledger: PostgresLedger, database: Database) -> None:
+    for _ in range(2):
+        await ledger.record_decision(decision(1, evidence="a\x00b"))
+    await ledger.record_decision(decision(2))
+
+    async def count(connection: AsyncConnection) -> int:
+        found = await connection.execute(text("SELECT count(*) FROM control_decisions"))
+        return int(found.scalar_one())
+
+    assert await database.transaction(count) == 2
+
+
+async def test_alerts_are_recorded_newest_first(ledger: PostgresLedger, database: Database) -> None:
+    alerts = PostgresAlerts(database)
+    await alerts.alert(None, "info", "first\x00")
+    await alerts.alert(MARKET, "page", "second")
+    found = await ledger.alerts(0)
+    assert [(one.market, one.severity, one.text) for one in found] == [
+        (MARKET, "page", "second"),
+        (None, "info", "first?"),
+    ]
+
+
+async def test_series_and_counts(ledger: PostgresLedger, start_writer: StartWriter) -> None:
+    marks = [mark(1, pnl="1", peak="1"), mark(2, pnl="9", peak="9"), mark(3, pnl="4", peak="9")]
+    async with start_writer() as running:
+        records: list[LedgerRecord] = [*marks, sent(1), sent(2), answered(1)]
+        for record in records:
+            running.writer.record(record)
+        assert await running.writer.flush(5)
+    assert list(await ledger.equity(MARKET, START_MS + 2)) == marks[1:]
+    assert await ledger.peak_since(MARKET, START_MS) == 9
+    assert await ledger.peak_since(MARKET, START_MS + 3) == 4
+    assert await ledger.peak_since(OTHER, START_MS) is None
+    assert (await ledger.facts(MARKET)).peak_pnl == 9
+    assert await ledger.order_counts(MARKET, 0) == {"accepted": 1, "unanswered": 1}
+
+
+async def test_fills_by_market_and_time_use_an_index(
+    ledger: PostgresLedger, database: Database
+) -> None:
+    for first in range(0, 20_000, 5_000):
+        await ledger.book_fills(MARKET, [fill(n) for n in range(first, first + 5_000)])
+
+    async def plan(connection: AsyncConnection) -> str:
+        await connection.execute(text("ANALYZE fills"))
+        given = {
+            "venue": "ocx",
+            "account": "main",
+            "symbol": "BTC-PERP",
+            "since": to_time(START_MS + 19_900),
+        }
+        found = await connection.execute(text(f"EXPLAIN {FILLS.text}"), given)
+        return "\n".join(found.scalars())
+
+    assert "fills_market_time" in await database.transaction(plan)

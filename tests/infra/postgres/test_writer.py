@@ -1,0 +1,236 @@
+"""What was recorded reaches PostgreSQL once and in order, or lies in the spool."""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import asyncpg
+import pytest
+
+from desk.orders import OutcomeKind
+from desk.records import LedgerRecord
+from infra.postgres.engine import open_database
+from infra.postgres.reader import PostgresLedger
+from infra.postgres.schema import upgrade
+from tests.infra.postgres.conftest import StartWriter
+from tests.infra.postgres.running import running_writer
+from tests.infra.postgres.samples import (
+    BTC,
+    MARKET,
+    answered,
+    decision,
+    fill,
+    mark,
+    seen,
+    sent,
+)
+from tests.infra.postgres.server import ScratchPostgres
+from tests.infra.redis.link import Link
+
+pytestmark = pytest.mark.services
+
+
+async def fetch(url: str, query: str) -> list[tuple[object, ...]]:
+    connection = await asyncpg.connect(url.replace("+asyncpg", ""))
+    rows = await connection.fetch(query)
+    await connection.close()
+    return [tuple(row) for row in rows]
+
+
+async def count(url: str, table: str) -> object:
+    return (await fetch(url, f"SELECT count(*) FROM {table}"))[0][0]  # noqa: S608
+
+
+async def orders(url: str) -> list[tuple[object, ...]]:
+    return await fetch(
+        url, "SELECT client_order_id, epoch, outcome, message FROM orders ORDER BY sent_at"
+    )
+
+
+def some_of_each(number: int) -> Sequence[LedgerRecord]:
+    return sent(number), answered(number), seen(number), mark(number), decision(number)
+
+
+async def test_every_kind_is_written_once_however_often_recorded(
+    start_writer: StartWriter, ledger_url: str, ledger: PostgresLedger
+) -> None:
+    await ledger.remember_instrument(BTC)
+    async with start_writer() as running:
+        for _ in range(3):
+            for number in range(700):
+                for record in some_of_each(number):
+                    running.writer.record(record)
+        assert running.writer.behind_s() > 0
+        assert await running.writer.flush(20)
+        assert running.writer.behind_s() == 0
+    for table in ("orders", "fills", "equity", "control_decisions"):
+        assert await count(ledger_url, table) == 700
+    facts = await ledger.facts(MARKET)
+    assert (facts.fills, facts.position) == (700, 2100)
+    priced = await fetch(ledger_url, "SELECT DISTINCT price, quantity FROM orders")
+    assert priced == [(BTC.price(200), BTC.quantity(5))]
+    assert not running.folder.exists()
+
+
+async def test_later_answers_win_and_stale_ones_do_not(
+    start_writer: StartWriter, ledger_url: str
+) -> None:
+    async with start_writer() as running:
+        running.writer.record(sent(1))
+        running.writer.record(answered(1, OutcomeKind.UNRESOLVED))
+        running.writer.record(answered(1, after_ms=50))
+        assert await running.writer.flush(5)
+        running.writer.record(answered(1, OutcomeKind.UNRESOLVED))
+        running.writer.record(answered(2, OutcomeKind.DENIED, message="a\x00\ud800b"))
+        assert await running.writer.flush(5)
+        running.writer.record(sent(2))
+        assert await running.writer.flush(5)
+    assert await orders(ledger_url) == [("c1", 1, "accepted", ""), ("c2", 1, "denied", "a??b")]
+
+
+async def test_a_refused_record_is_put_aside_and_blocks_nobody(
+    start_writer: StartWriter, ledger_url: str, ledger: PostgresLedger
+) -> None:
+    refused: list[LedgerRecord] = [
+        seen(1_000, lots=2**63),
+        seen(1_001, lots=-1),
+        mark(1_002, pnl="NaN"),
+        sent(10**15),
+    ]
+    async with start_writer() as running:
+        for number in range(40):
+            running.writer.record(seen(number))
+            if number % 10 == 5:
+                running.writer.record(refused[number // 10])
+        assert not await running.writer.flush(10), "not everything is in PostgreSQL"
+        running.writer.record(seen(50))
+        assert await running.writer.flush(5)
+    assert await fetch(ledger_url, "SELECT count(*), sum(lots) FROM fills") == [(41, 123)]
+    (path,) = running.folder.iterdir()
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    kinds = [line["kind"] for line in lines]
+    assert kinds == ["FillSeen", "FillSeen", "EquityMark", "OrderSent"]
+    assert all(line["reason"] for line in lines)
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert len(await ledger.alerts(0)) == 4
+
+
+@pytest.mark.parametrize("trouble", ["cut", "freeze"])
+async def test_a_lost_line_delays_and_loses_nothing(
+    start_writer: StartWriter, ledger_url: str, trouble: str
+) -> None:
+    port = urlsplit(ledger_url).port or 5432
+    async with Link(port).running() as link:
+        url = ledger_url.replace(f":{port}", f":{link.port}")
+        async with start_writer(url=url, timeout_s=0.5) as running:
+            running.writer.record(seen(1))
+            assert await running.writer.flush(5)
+            getattr(link, trouble)()
+            for number in range(1_200):
+                running.writer.record(seen(number))
+            assert not await running.writer.flush(1)
+            assert running.writer.behind_s() > 0.9
+            link.mend()
+            link.thaw()
+            assert await running.writer.flush(10)
+    assert await fetch(ledger_url, "SELECT count(*) FROM fills") == [(1_200,)]
+    assert await fetch(ledger_url, "SELECT fills FROM positions") == [(1_200,)]
+
+
+async def test_what_cannot_be_written_is_spooled_and_loaded_at_the_next_start(
+    start_writer: StartWriter, ledger_url: str
+) -> None:
+    nowhere = "postgresql://app@127.0.0.1:1/none"
+    recorded = [record for number in range(300) for record in some_of_each(number)]
+    async with start_writer(url=nowhere, drain_s=0.1) as running:
+        for record in recorded:
+            running.writer.record(record)
+    running.writer.record(seen(300))
+    files = sorted(running.folder.iterdir())
+    assert [path.name for path in files] == ["worker-000001.jsonl", "worker-000002.jsonl"]
+    assert {path.stat().st_mode & 0o777 for path in files} == {0o600}
+    async with start_writer(url=nowhere, drain_s=0.1, name="next") as running:
+        running.writer.record(seen(301))
+        assert not await running.writer.flush(0.2)
+    assert len(list(running.folder.iterdir())) == 3, "spool files are not spooled again"
+    async with start_writer(name="third") as running:
+        running.writer.record(answered(0, OutcomeKind.REJECTED, after_ms=60))
+        assert await running.writer.flush(10)
+        assert list(running.folder.iterdir()) == []
+    assert await fetch(ledger_url, "SELECT count(*) FROM fills") == [(302,)]
+    assert (await orders(ledger_url))[0] == ("c0", 1, "rejected", "")
+    for table in ("orders", "equity", "control_decisions"):
+        assert await count(ledger_url, table) == 300
+
+
+async def test_a_writer_cancelled_in_mid_air_leaves_the_rest_on_the_disk(
+    start_writer: StartWriter, ledger_url: str
+) -> None:
+    async with start_writer(drain_s=0.0) as running:
+        for number in range(5_000):
+            running.writer.record(seen(number))
+        await asyncio.sleep(0)
+    left = sum(len(path.read_bytes().splitlines()) for path in running.folder.iterdir())
+    assert left > 0
+    async with start_writer(name="next") as running:
+        running.writer.record(seen(5_000))
+        assert await running.writer.flush(20)
+    assert await count(ledger_url, "fills") == 5_001
+    assert await fetch(ledger_url, "SELECT fills FROM positions") == [(5_001,)]
+
+
+async def test_a_damaged_spool_line_costs_only_itself(
+    start_writer: StartWriter, ledger_url: str, tmp_path: Path
+) -> None:
+    async with start_writer(url="postgresql://app@127.0.0.1:1/none", drain_s=0.1) as running:
+        running.writer.record(seen(1))
+    (path,) = running.folder.iterdir()
+    path.write_bytes(path.read_bytes() + b'{"kind": "FillSeen", "rec')
+    async with start_writer() as running:
+        running.writer.record(seen(2))
+        assert await running.writer.flush(5)
+    assert await fetch(ledger_url, "SELECT count(*) FROM fills") == [(2,)]
+    assert [left.suffix for left in running.folder.iterdir()] == [".unreadable"]
+
+
+@pytest.mark.chaos
+async def test_postgres_killed_under_load_loses_and_doubles_nothing(
+    scratch: ScratchPostgres, tmp_path: Path
+) -> None:
+    await upgrade(scratch.url)
+    database = open_database(scratch.url)
+    ledger = PostgresLedger(database)
+    await ledger.remember_instrument(BTC)
+    known = 0
+    async with running_writer(url=scratch.url, folder=tmp_path / "spool") as running:
+
+        async def trade() -> None:
+            nonlocal known
+            while True:
+                for record in (sent(known), answered(known), seen(known), mark(known)):
+                    running.writer.record(record)
+                known += 1
+                await asyncio.sleep(0)
+
+        async with asyncio.TaskGroup() as tasks:
+            load = tasks.create_task(trade())
+            for _ in range(3):
+                goal = known + 2_000
+                async with asyncio.timeout(20):
+                    while known < goal:  # noqa: ASYNC110
+                        await asyncio.sleep(0.01)
+                scratch.kill()
+                await asyncio.sleep(0.2)
+                await scratch.start()
+            load.cancel()
+        assert await running.writer.flush(60)
+    counts = "SELECT count(*), count(outcome) FROM orders"
+    assert await fetch(scratch.url, counts) == [(known, known)]
+    assert await fetch(scratch.url, "SELECT count(*) FROM fills") == [(known,)]
+    facts = await ledger.facts(MARKET)
+    assert (facts.fills, facts.position) == (known, 3 * known)
+    assert facts.cash == -known * BTC.notional(100, 3)
+    assert await ledger.book_fills(MARKET, [fill(n) for n in range(known)]) == 0
+    await database.close()

@@ -1,0 +1,137 @@
+"""The board says no when it does not know, and tells everybody when it changes."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from redis.asyncio import Redis
+
+from desk.errors import Unavailable
+from desk.identity import MarketId
+from desk.records import Kill
+from infra.redis.kill_board import RedisKillBoard
+from tests.infra.redis.link import Link
+
+pytestmark = pytest.mark.services
+
+MARKET = MarketId("ocx", "main", "BTC-PERP")
+ELSEWHERE = MarketId("x10", "main", "BTC-USD")
+
+
+def kill(scope: str) -> Kill:
+    return Kill(scope=scope, reason="drill", by="ann", at_ms=1_700_000_000_123)
+
+
+@pytest.fixture
+def board(redis: Redis) -> RedisKillBoard:
+    return RedisKillBoard(redis, fleet="test")
+
+
+@asynccontextmanager
+async def watching(board: RedisKillBoard, told: asyncio.Event) -> AsyncIterator[asyncio.Task[None]]:
+    async with asyncio.TaskGroup() as tasks:
+        task = tasks.create_task(board.watch(told.set))
+        await heard(told)
+        yield task
+        task.cancel()
+
+
+async def heard(told: asyncio.Event) -> None:
+    async with asyncio.timeout(5):
+        await told.wait()
+    told.clear()
+
+
+async def test_a_board_never_armed_knows_nothing(board: RedisKillBoard) -> None:
+    with pytest.raises(Unavailable, match="not armed"):
+        await board.kills(MARKET)
+    await board.set(kill("fleet"))
+    with pytest.raises(Unavailable, match="not armed"):
+        await board.kills(MARKET)
+
+
+async def test_kills_cover_their_scope_and_no_more(board: RedisKillBoard) -> None:
+    scopes = ("fleet", "venue:ocx", "account:ocx/main", "market:ocx/main/BTC-PERP")
+    await board.rearm([])
+    assert await board.kills(MARKET) == ()
+    for scope in scopes:
+        await board.set(kill(scope))
+    assert await board.kills(MARKET) == tuple(kill(scope) for scope in scopes)
+    assert await board.kills(ELSEWHERE) == (kill("fleet"),)
+
+
+async def test_only_a_lift_at_the_scope_lifts(board: RedisKillBoard) -> None:
+    await board.rearm([kill("venue:ocx")])
+    for scope in ("fleet", "account:ocx/main", "market:ocx/main/BTC-PERP"):
+        assert not await board.lift(scope)
+    assert await board.kills(MARKET) == (kill("venue:ocx"),)
+    assert await board.lift("venue:ocx")
+    assert not await board.lift("venue:ocx")
+    assert await board.kills(MARKET) == ()
+
+
+async def test_rearming_says_exactly_the_durable_record(board: RedisKillBoard) -> None:
+    await board.rearm([kill("fleet")])
+    await board.rearm([kill("venue:ocx")])
+    assert await board.kills(MARKET) == (kill("venue:ocx"),)
+
+
+async def test_an_emptied_redis_does_not_unkill(board: RedisKillBoard, redis: Redis) -> None:
+    await board.rearm([kill("fleet")])
+    await redis.flushdb()
+    with pytest.raises(Unavailable, match="not armed"):
+        await board.kills(MARKET)
+
+
+async def test_an_unreadable_kill_stops_as_well(board: RedisKillBoard, redis: Redis) -> None:
+    await board.rearm([])
+    await redis.hset("flotilla:test:kills", "fleet", "not json")
+    with pytest.raises(Unavailable, match="cannot be read"):
+        await board.kills(MARKET)
+
+
+async def test_watchers_hear_every_change(board: RedisKillBoard) -> None:
+    await board.rearm([])
+    told = asyncio.Event()
+    async with watching(board, told):
+        await board.set(kill("fleet"))
+        await heard(told)
+        await board.lift("fleet")
+        await heard(told)
+        await board.rearm([])
+        await heard(told)
+
+
+async def test_a_watcher_notices_an_emptied_redis(board: RedisKillBoard, redis: Redis) -> None:
+    await board.rearm([])
+    told = asyncio.Event()
+    with pytest.RaisesGroup(pytest.RaisesExc(Unavailable, match="not armed")):
+        async with asyncio.timeout(5), watching(board, told) as task:
+            await redis.flushdb()
+            await asyncio.wait([task])
+
+
+@pytest.mark.parametrize("trouble", ["cut", "freeze"])
+async def test_a_watcher_notices_a_lost_line(
+    board: RedisKillBoard, linked: Redis, link: Link, trouble: str
+) -> None:
+    await board.rearm([])
+    told = asyncio.Event()
+    with pytest.RaisesGroup(Unavailable):
+        async with asyncio.timeout(8), watching(RedisKillBoard(linked, fleet="test"), told) as task:
+            getattr(link, trouble)()
+            await asyncio.wait([task])
+
+
+async def test_a_board_out_of_reach_is_unavailable(linked: Redis, link: Link) -> None:
+    board = RedisKillBoard(linked, fleet="test")
+    link.cut()
+    for call in (
+        board.kills(MARKET),
+        board.set(kill("fleet")),
+        board.lift("fleet"),
+        board.rearm([]),
+    ):
+        with pytest.raises(Unavailable):
+            await call

@@ -1,0 +1,74 @@
+"""A time-skipping server per module, and one market workflow on scripted activities."""
+
+import sys
+import uuid
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+
+import pydantic
+import pytest
+from temporalio.api.enums.v1 import IndexedValueType
+from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
+from temporalio.client import WorkflowHandle
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.testing import WorkflowEnvironment
+from temporalio.worker import Worker
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+
+from tests.workflows.scripted import Script
+from workflows import names
+from workflows.market import MarketWorkflow
+from workflows.messages import MarketResult, StartMarket
+
+SERVER = Path(sys.executable).with_name("temporal-test-server")
+PASSTHROUGH = ("activities", "quoting", "desk", "pydantic")
+
+Running = AbstractAsyncContextManager["WorkflowHandle[MarketWorkflow, MarketResult]"]
+Start = Callable[..., Running]
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[WorkflowEnvironment]:
+    env = await WorkflowEnvironment.start_time_skipping(
+        test_server_existing_path=str(SERVER), data_converter=pydantic_data_converter
+    )
+    async with env:
+        await env.client.operator_service.add_search_attributes(
+            AddSearchAttributesRequest(
+                namespace=env.client.namespace,
+                search_attributes={
+                    key.name: IndexedValueType.ValueType(int(key.indexed_value_type))
+                    for key in names.SEARCH_ATTRIBUTES
+                },
+            )
+        )
+        yield env
+
+
+@pytest.fixture
+def start(server: WorkflowEnvironment) -> Start:
+    @asynccontextmanager
+    async def running(
+        script: Script, **fields: object
+    ) -> AsyncIterator["WorkflowHandle[MarketWorkflow, MarketResult]"]:
+        queue = str(uuid.uuid4())
+        async with Worker(
+            server.client,
+            task_queue=queue,
+            workflows=[MarketWorkflow],
+            activities=script.activities(),  # type: ignore[arg-type]
+            workflow_runner=SandboxedWorkflowRunner(
+                restrictions=SandboxRestrictions.default.with_passthrough_modules(*PASSTHROUGH)
+            ),
+            workflow_failure_exception_types=[pydantic.ValidationError],
+        ):
+            spec = StartMarket.model_validate({"venue": "ocx", "symbol": "BTC-PERP", **fields})
+            yield await server.client.start_workflow(
+                MarketWorkflow.run,
+                spec,
+                id=f"{names.market_workflow_id(spec.market)}/{queue}",
+                task_queue=queue,
+            )
+
+    return running

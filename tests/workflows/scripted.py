@@ -1,0 +1,122 @@
+"""Activities with the real names that answer from a script: what a workflow sees, nothing else."""
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from temporalio import activity
+
+from activities.messages import (
+    DecisionInput,
+    FlattenSliceInput,
+    PreflightInput,
+    PreflightReport,
+    SessionInput,
+    SessionResult,
+    StandDownInput,
+    TakeOverInput,
+    TakeOverReport,
+)
+from desk.lifecycle import SessionReason
+from quoting.agreement import StandDownReport
+from quoting.exit import FlattenSliceReport
+from quoting.progress import SessionProgress
+
+
+@dataclass
+class Script:
+    """Sessions end as listed; with none left they run until cancelled. Positions per slice."""
+
+    sessions: deque[SessionReason] = field(default_factory=deque)
+    positions: deque[int] = field(default_factory=deque)
+    preflight_error: Exception | None = None
+    calls: list[str] = field(default_factory=list)
+    inputs: list[object] = field(default_factory=list)
+    epoch: int = 0
+
+    def note(self, name: str, request: object) -> None:
+        self.calls.append(name)
+        self.inputs.append(request)
+
+    def activities(self) -> list[object]:
+        return [
+            self.preflight,
+            self.quote_session,
+            self.take_over,
+            self.flatten_slice,
+            self.stand_down,
+            self.record_decision,
+        ]
+
+    @activity.defn(name="preflight")
+    async def preflight(self, request: PreflightInput) -> PreflightReport:
+        self.note("preflight", request)
+        if self.preflight_error is not None:
+            raise self.preflight_error
+        self.epoch += 1
+        return PreflightReport(
+            life_epoch=self.epoch,
+            tick_size=Decimal("0.1"),
+            lot_size=Decimal("0.001"),
+            maker_fee_bps=Decimal(2),
+            clock_offset_ms=3,
+        )
+
+    @activity.defn(name="quote_session")
+    async def quote_session(self, request: SessionInput) -> SessionResult:
+        self.note("quote_session", request)
+        self.epoch += 1
+        if self.sessions:
+            reason = self.sessions.popleft()
+        else:
+            reason = SessionReason.CANCELLED
+            try:
+                while True:
+                    activity.heartbeat()
+                    await asyncio.sleep(0.05)
+            except asyncio.CancelledError:
+                self.note("cancelled", request)
+        return SessionResult(
+            reason=reason,
+            message="",
+            epoch=self.epoch,
+            cleared=True,
+            progress=SessionProgress(epoch=self.epoch, phase="leaving", cycles=10, requotes=7),
+        )
+
+    @activity.defn(name="take_over")
+    async def take_over(self, request: TakeOverInput) -> TakeOverReport:
+        self.note("take_over", request)
+        self.epoch += 1
+        return TakeOverReport(epoch=self.epoch, attempts=1)
+
+    @activity.defn(name="flatten_slice")
+    async def flatten_slice(self, request: FlattenSliceInput) -> FlattenSliceReport:
+        self.note("flatten_slice", request)
+        after = self.positions.popleft() if self.positions else 0
+        return FlattenSliceReport(
+            step=request.step,
+            position_before=after + 1,
+            position_after=after,
+            sent_lots=1,
+            outcome="accepted",
+        )
+
+    @activity.defn(name="stand_down")
+    async def stand_down(self, request: StandDownInput) -> StandDownReport:
+        self.note("stand_down", request)
+        return StandDownReport(
+            venue_open_orders=0,
+            venue_position=0,
+            ledger_position=0,
+            venue_fills=2,
+            ledger_fills=2,
+            ledger_equals_venue=True,
+            difference="",
+            pnl=Decimal("1.5"),
+        )
+
+    @activity.defn(name="record_decision")
+    async def record_decision(self, request: DecisionInput) -> None:
+        self.note(f"decision:{request.kind}", request)

@@ -1,0 +1,186 @@
+"""The life of a market: every road through the state machine, on a server that skips time."""
+
+import asyncio
+from collections import deque
+
+import pytest
+from temporalio.client import WorkflowFailureError, WorkflowHandle, WorkflowUpdateFailedError
+from temporalio.exceptions import ApplicationError
+
+from desk.lifecycle import SessionReason
+from tests.workflows.conftest import Start
+from tests.workflows.scripted import Script
+from workflows.market import MarketWorkflow
+from workflows.messages import (
+    MarketResult,
+    ParameterChange,
+    Request,
+    StopMarket,
+)
+
+Handle = WorkflowHandle[MarketWorkflow, MarketResult]
+
+
+def states(result: MarketResult) -> list[str]:
+    return [change.state.value for change in result.states]
+
+
+async def until(handle: Handle, state: str) -> None:
+    """Ask until the workflow says it is there; the test's own time-out bounds it."""
+    while True:
+        status = await handle.query(MarketWorkflow.status)
+        if status.state.value == state:
+            return
+
+
+async def until_called(script: Script, name: str, times: int = 1) -> None:
+    while script.calls.count(name) < times:  # noqa: ASYNC110 - the script is plain data
+        await asyncio.sleep(0.01)
+
+
+async def test_a_stop_cancels_the_session_and_stands_down(start: Start) -> None:
+    script = Script()
+    async with start(script) as handle:
+        await until_called(script, "quote_session")
+        await handle.signal(MarketWorkflow.stop, StopMarket(reason="end of day", by="ana"))
+        result = await handle.result()
+    assert states(result) == ["starting", "quoting", "standing_down", "stopped"]
+    assert script.calls.index("cancelled") < script.calls.index("take_over")
+    assert script.calls.index("take_over") < script.calls.index("stand_down")
+    assert result.reason == "end of day"
+    assert result.final.ledger_equals_venue
+    assert (result.cycles, result.requotes) == (10, 7)
+
+
+async def test_a_drawdown_flattens_slice_by_slice_before_standing_down(start: Start) -> None:
+    script = Script(sessions=deque([SessionReason.DRAWDOWN]), positions=deque([40, 30, 20, 10, 0]))
+    async with start(script) as handle:
+        result = await handle.result()
+    assert states(result) == ["starting", "quoting", "flattening", "standing_down", "stopped"]
+    assert [step.after for step in result.flatten_steps] == [40, 30, 20, 10, 0]
+    assert [step.step for step in result.flatten_steps] == [0, 1, 2, 3, 4]
+    assert result.reason.startswith("drawdown")
+
+
+async def test_a_flatten_never_gives_up_while_a_position_is_left(start: Start) -> None:
+    script = Script(sessions=deque([SessionReason.DRAWDOWN]), positions=deque([5] * 30 + [0]))
+    async with start(script) as handle:
+        result = await handle.result()
+    assert script.calls.count("flatten_slice") == 31
+    assert result.flatten_steps[-1].after == 0
+
+
+async def test_a_drawdown_beats_a_stop_said_in_the_same_moment(start: Start) -> None:
+    script = Script(sessions=deque([SessionReason.DRAWDOWN]))
+    async with start(script) as handle:
+        await handle.signal(MarketWorkflow.stop, StopMarket(by="ana"))
+        result = await handle.result()
+    assert states(result)[-1] == "stopped"
+
+
+async def test_a_window_end_continues_as_new_and_keeps_the_record(start: Start) -> None:
+    script = Script(sessions=deque([SessionReason.WINDOW, SessionReason.WINDOW]))
+    async with start(script) as handle:
+        await until_called(script, "quote_session", 3)
+        await handle.signal(MarketWorkflow.stop, StopMarket())
+        result = await handle.result()
+    assert result.sessions == 3
+    assert result.cycles == 30
+    assert script.calls.count("preflight") == 1
+    assert states(result) == ["starting", "quoting", "standing_down", "stopped"]
+
+
+async def test_pause_and_resume(start: Start) -> None:
+    script = Script()
+    async with start(script) as handle:
+        await until_called(script, "quote_session")
+        await handle.signal(MarketWorkflow.pause, Request(reason="lunch", by="ana"))
+        await until(handle, "paused")
+        assert script.calls.count("quote_session") == 1
+        await handle.signal(MarketWorkflow.resume, Request(reason="back", by="ana"))
+        await until_called(script, "quote_session", 2)
+        await handle.signal(MarketWorkflow.stop, StopMarket())
+        result = await handle.result()
+    assert states(result) == [
+        "starting",
+        "quoting",
+        "paused",
+        "quoting",
+        "standing_down",
+        "stopped",
+    ]
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [SessionReason.LEASE, SessionReason.BOARD, SessionReason.FEED, SessionReason.NOT_CLEARED],
+)
+async def test_trouble_holds_and_tries_again(start: Start, reason: SessionReason) -> None:
+    script = Script(sessions=deque([reason]))
+    async with start(script) as handle:
+        await until_called(script, "quote_session", 2)
+        await handle.signal(MarketWorkflow.stop, StopMarket())
+        result = await handle.result()
+    assert states(result)[:4] == ["starting", "quoting", "holding", "quoting"]
+
+
+async def test_a_kill_stands_down(start: Start) -> None:
+    script = Script(sessions=deque([SessionReason.KILLED]))
+    async with start(script) as handle:
+        result = await handle.result()
+    assert states(result) == ["starting", "quoting", "standing_down", "stopped"]
+
+
+async def test_a_break_waits_for_a_person(start: Start) -> None:
+    script = Script(sessions=deque([SessionReason.BREAK]))
+    async with start(script) as handle:
+        await until(handle, "paused")
+        await handle.signal(MarketWorkflow.resume, Request(by="ana"))
+        await until_called(script, "quote_session", 2)
+        await handle.signal(MarketWorkflow.stop, StopMarket())
+        await handle.result()
+
+
+async def test_stop_with_flatten_exits_first(start: Start) -> None:
+    script = Script(positions=deque([3, 0]))
+    async with start(script) as handle:
+        await until_called(script, "quote_session")
+        await handle.signal(MarketWorkflow.stop, StopMarket(flatten=True))
+        result = await handle.result()
+    assert states(result) == ["starting", "quoting", "flattening", "standing_down", "stopped"]
+
+
+async def test_parameters_are_validated_versioned_and_begin_a_new_session(start: Start) -> None:
+    script = Script()
+    async with start(script) as handle:
+        await until_called(script, "quote_session")
+        parameters = await handle.execute_update(
+            MarketWorkflow.set_parameters,
+            ParameterChange.model_validate({"level_notional": "250", "by": "ana"}),
+        )
+        assert parameters.version == 2
+        await until_called(script, "quote_session", 2)
+        with pytest.raises(WorkflowUpdateFailedError) as refusal:
+            await handle.execute_update(
+                MarketWorkflow.set_parameters,
+                ParameterChange.model_validate({"levels": 99}),
+            )
+        assert "levels" in str(refusal.value.cause)
+        await handle.signal(MarketWorkflow.stop, StopMarket())
+        await handle.result()
+    sessions = [item for item in script.inputs if type(item).__name__ == "SessionInput"]
+    assert [item.parameters.version for item in sessions][:2] == [1, 2]  # type: ignore[attr-defined]
+
+
+async def test_a_failed_preflight_fails_the_workflow_with_its_sentence(start: Start) -> None:
+    script = Script(
+        preflight_error=ApplicationError(
+            "symbol: ocx has no market X", type="ConfigurationFault", non_retryable=True
+        )
+    )
+    async with start(script) as handle:
+        with pytest.raises(WorkflowFailureError) as failure:
+            await handle.result()
+    cause = failure.value.cause
+    assert "symbol: ocx has no market X" in str(cause.__cause__)
+    assert "quote_session" not in script.calls

@@ -1,0 +1,192 @@
+"""The venue's state around the engine: markets, users, fault plan, bands, and held-back fills.
+
+Everything here is synchronous, so one handler call is one indivisible step.
+"""
+
+from collections.abc import Callable
+from decimal import Decimal
+from random import Random
+
+from desk.instrument import Instrument
+from desk.orders import TimeInForce
+from desk.units import NS_PER_S, Side
+from venues.ocx.simulator.answers import ApiError
+from venues.ocx.simulator.clock import VenueClock
+from venues.ocx.simulator.credentials import Doorkeeper
+from venues.ocx.simulator.faults import FaultKind, FaultPlan, Site
+from venues.ocx.simulator.ratelimit import RateLimiter
+from venues.ocx.simulator.sessions import Nonces, Sessions
+from venues.ocx.simulator.settings import SimMarket, SimulatorSettings
+from venues.ocx.simulator.tape import Tape
+from venues.ocx.simulator.users import Directory, User
+from venues.simulation.engine import Engine
+from venues.simulation.events import Event, Trade
+from venues.simulation.orders import OrderKind, OrderReport, OrderRequest
+from venues.simulation.rules import EngineRules, MarketRules
+
+CROWD = "crowd:control"
+_IOC = TimeInForce.IOC
+
+
+class World:
+    """One running venue. `now_ns` is wall time."""
+
+    def __init__(
+        self,
+        settings: SimulatorSettings,
+        *,
+        now_ns: Callable[[], int],
+        random: Random,
+        engine: Engine | None = None,
+    ) -> None:
+        self.settings = settings
+        self.random = random
+        self.faults = FaultPlan(now_ns, random)
+        self.clock = VenueClock(now_ns, self._skew_s)
+        self.users = Directory(self.clock, random)
+        self.nonces = Nonces(settings.sign_in, self.clock, random)
+        self.sessions = Sessions(settings.sign_in, self.clock, random)
+        self.door = Doorkeeper(settings, self.users, self.sessions, self.clock)
+        self.limits = RateLimiter(settings, self.clock)
+        rules = EngineRules(margin_after_release=settings.bulk.margin_after_release)
+        self.engine = engine or Engine(now_ns, rules)
+        self.markets: dict[str, SimMarket] = {}
+        self.expired: set[str] = set()
+        self.tapes: dict[str, Tape] = {}
+        self.trade_counts: dict[str, int] = {}
+        self._held_until_ns: dict[str, int] = {}
+
+    def open(self) -> None:
+        """List the markets and open the seeded accounts."""
+        self.engine.subscribe(self._on_event)
+        self.engine.open_account(CROWD, Decimal(0), house=True)
+        for market in self.settings.markets:
+            self._list(market)
+        for seed in self.settings.accounts:
+            self.engine.open_account(seed.name, seed.perps_collateral, wallet=seed.wallet)
+            user = self.users.add_user(
+                seed.name,
+                wallet_address=seed.wallet_address,
+                rate_per_minute=seed.rate_per_minute,
+            )
+            if seed.api_key_secret is not None:
+                self.users.add_key(
+                    user, name="seed", scope=seed.api_key_scope, secret=seed.api_key_secret
+                )
+
+    def sign_up(self, address: str) -> User:
+        """The user of a wallet; a new one without money when the venue lets anybody in."""
+        user = self.users.by_wallet(address)
+        if user is not None:
+            return user
+        if not self.settings.sign_in.open_signup:
+            raise ApiError(403, "FORBIDDEN", "this wallet has no account")
+        account = address.lower()
+        self.engine.open_account(account, Decimal(0))
+        invited = self.settings.sign_in.invite_code is None
+        return self.users.add_user(account, wallet_address=address, invited=invited)
+
+    def instrument(self, symbol: str) -> Instrument:
+        """A listed market's instrument; ApiError 404 when there is none."""
+        if symbol not in self.markets or symbol in self.expired:
+            raise ApiError(404, "UNKNOWN_MARKET", f"there is no market {symbol}")
+        return self.engine.market_rules(symbol).instrument
+
+    def listed(self) -> list[str]:
+        """Markets that have not expired."""
+        return [symbol for symbol in self.markets if symbol not in self.expired]
+
+    def expire(self, symbol: str) -> None:
+        """End a market: it settles and leaves the lists."""
+        self.instrument(symbol)
+        self.engine.expire(symbol)
+        self.expired.add(symbol)
+
+    def mark(self, symbol: str) -> Decimal | None:
+        """The mark as clients are shown it."""
+        if self.faults.active(FaultKind.MARK_MISSING, Site(market=symbol)) is not None:
+            return None
+        return self.engine.mark(symbol)
+
+    def band(self, symbol: str) -> tuple[Decimal | None, Decimal | None]:
+        """Lowest and highest order price now, in quote currency."""
+        moved = self.faults.active(FaultKind.BAND_MOVE, Site(market=symbol))
+        if moved is not None:
+            return (
+                None if moved.low is None else Decimal(moved.low),
+                None if moved.high is None else Decimal(moved.high),
+            )
+        instrument = self.engine.market_rules(symbol).instrument
+        low, high = instrument.band_low, instrument.band_high
+        return (
+            None if low is None else instrument.price(low),
+            None if high is None else instrument.price(high),
+        )
+
+    def hold_fills(self, account: str, seconds: float) -> None:
+        """Keep an account's stream from telling fills and positions for a while."""
+        self._held_until_ns[account] = self.clock.now_ns() + int(seconds * NS_PER_S)
+
+    def held(self, account: str) -> bool:
+        """Whether the account's stream keeps quiet about fills now."""
+        until = self._held_until_ns.get(account)
+        return until is not None and self.clock.now_ns() < until
+
+    def crowd_trade(self, symbol: str, side: Side, lots: int, price: int | None) -> OrderReport:
+        """The crowd takes liquidity: at most so many lots, down to a price if one is given."""
+        request = OrderRequest(
+            symbol=symbol,
+            side=side,
+            lots=lots,
+            price=price,
+            kind=OrderKind.MARKET if price is None else OrderKind.LIMIT,
+            time_in_force=_IOC,
+        )
+        return self.engine.submit(CROWD, request)
+
+    def _list(self, market: SimMarket) -> None:
+        money = self.settings.money
+        instrument = Instrument(
+            venue="ocx",
+            symbol=market.symbol,
+            tick_size=market.tick,
+            lot_size=market.lot,
+            min_lots=market.min_lots,
+            maker_fee_bps=money.maker_bps,
+            taker_fee_bps=money.taker_bps,
+            band_low=_ticks(market.band_low, market.tick),
+            band_high=_ticks(market.band_high, market.tick),
+        )
+        self.engine.add_market(
+            MarketRules(
+                instrument=instrument,
+                index_price=market.price,
+                funding_interval_ms=money.funding_interval_ms,
+                funding_cap_bps=money.funding_cap_bps,
+                initial_margin=money.initial_margin,
+                maintenance_margin=money.maintenance_margin,
+                self_trade=money.self_trade,
+                mark=money.mark,
+            )
+        )
+        self.markets[market.symbol] = market
+        self.tapes[market.symbol] = Tape()
+
+    def _on_event(self, event: Event) -> None:
+        if not isinstance(event, Trade):
+            return
+        for account in (event.maker, event.taker):
+            self.trade_counts[account] = self.trade_counts.get(account, 0) + 1
+        tape = self.tapes.get(event.symbol)
+        if tape is not None:
+            instrument = self.engine.market_rules(event.symbol).instrument
+            price, quantity = instrument.price(event.price), instrument.quantity(event.lots)
+            tape.add(event.at_ns // NS_PER_S, price, quantity)
+
+    def _skew_s(self) -> float:
+        fault = self.faults.active(FaultKind.CLOCK_SKEW, Site())
+        return 0.0 if fault is None else fault.skew_s
+
+
+def _ticks(price: Decimal | None, tick: Decimal) -> int | None:
+    return None if price is None else int(price / tick)

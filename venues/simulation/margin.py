@@ -1,0 +1,78 @@
+"""What an account must hold for its positions and resting orders, at the last known mark.
+
+A linear fraction of notional; the larger side of the resting orders counts.
+"""
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from desk.units import Lots, Ticks
+from venues.simulation.accounts import ZERO, Account, Holding
+from venues.simulation.market import Market
+from venues.simulation.state import State
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """Equity and requirements of one account, quote currency."""
+
+    equity: Decimal
+    initial: Decimal
+    maintenance: Decimal
+    unrealized: Decimal
+
+    @property
+    def available(self) -> Decimal:
+        """Equity not yet bound, never below zero."""
+        return max(ZERO, self.equity - self.initial)
+
+
+def price_of(market: Market, fallback: Ticks | None = None) -> Decimal:
+    """Quote currency at which risk is valued: last mark, else the fallback, else a best price."""
+    if market.last_mark is not None:
+        return market.last_mark
+    ticks = fallback or market.book.bids.best or market.book.asks.best or 0
+    return market.instrument.price(ticks)
+
+
+def unrealized(market: Market, holding: Holding) -> Decimal:
+    """PnL of the open position at the last mark; zero while there never was a mark."""
+    if not holding.lots or market.last_mark is None:
+        return ZERO
+    instrument = market.instrument
+    worth = market.last_mark * instrument.lot_size * instrument.multiplier * holding.lots
+    return worth - holding.unit * holding.cost
+
+
+def standing(state: State, account: Account) -> Standing:
+    """Sum over the account's markets."""
+    initial = maintenance = gain = ZERO
+    for symbol, holding in account.holdings.items():
+        exposure = holding.exposure()
+        if not exposure:
+            continue
+        market = state.markets[symbol]
+        value = _value(market, price_of(market))
+        initial += value * exposure * market.rules.initial_margin
+        if holding.lots:
+            maintenance += value * abs(holding.lots) * market.rules.maintenance_margin
+            gain += unrealized(market, holding)
+    return Standing(
+        equity=account.collateral + gain,
+        initial=initial,
+        maintenance=maintenance,
+        unrealized=gain,
+    )
+
+
+def requirement(
+    market: Market, holding: Holding | None, bids: Lots, asks: Lots, fallback: Ticks | None
+) -> Decimal:
+    """Initial margin in one market with so many more lots offered on each side (negative: less)."""
+    exposure = max(bids, asks) if holding is None else holding.exposure(bids, asks)
+    return _value(market, price_of(market, fallback)) * exposure * market.rules.initial_margin
+
+
+def _value(market: Market, price: Decimal) -> Decimal:
+    """Quote value of one lot."""
+    return price * market.instrument.lot_size * market.instrument.multiplier
