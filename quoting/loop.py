@@ -6,8 +6,6 @@ Replay and live quoting drive the same `apply` and `decide`, so one journal expl
 from dataclasses import dataclass
 from decimal import Decimal
 
-from desk.planning import PlanRules, plan
-
 from desk.book import Book
 from desk.identity import MarketId
 from desk.instrument import Instrument
@@ -22,6 +20,7 @@ from desk.orders import (
     OrderUpdate,
 )
 from desk.permit import Permit, Refusal
+from desk.planning import PlanRules, plan
 from desk.ports import Capabilities
 from desk.quoting.decide import QuoteModel, QuoteTarget
 from desk.quoting.parameters import QuoteParameters
@@ -31,7 +30,7 @@ from desk.records import LedgerFacts
 from desk.risk.gate import Denied, GateContext, GateLimits, review
 from desk.risk.limits import RiskLimits
 from desk.risk.order_rate import OrderRate
-from desk.units import NS_PER_S, Side
+from desk.units import NS_PER_MS, NS_PER_S, Side
 from quoting.actions import Action, ClearAll, Leave, Phase, Resnapshot, SendBatch
 from quoting.health import Health
 from quoting.inbox import Answered, Audited, Cleared, InboxEvent, Tick
@@ -59,7 +58,8 @@ _LEAVE_FOR = {
 class LoopSetup:
     """What a loop starts from; `known*` tell which fills the ledger has already.
 
-    `prior_sigma_bps` serves until this session has a volatility estimate of its own."""
+    `prior_sigma_bps` serves until this session has a volatility estimate of its own.
+    """
 
     market: MarketId
     instrument: Instrument
@@ -93,7 +93,14 @@ class MarketLoop:
             known_since_ms=setup.known_since_ms,
             known=setup.known,
         )
-        self._rules = PlanRules.prepare(setup.parameters, setup.instrument, setup.capabilities)
+        self._rules = PlanRules(
+            symbol=setup.instrument.symbol,
+            tolerance_bps=setup.parameters.requote_tolerance_bps,
+            debounce_ns=setup.parameters.debounce_ms * NS_PER_MS,
+            atomic_ladder=setup.capabilities.atomic_ladder,
+            replaces_orders=setup.capabilities.replaces_orders,
+            max_batch_orders=setup.capabilities.max_batch_orders,
+        )
         self._phase, self._reason = Phase.WAITING, "no book yet"
         self._now_ns = 0
         self._touch: tuple[int, int] | None = None
@@ -227,13 +234,16 @@ class MarketLoop:
             return []
         target = self._target(now_ns)
         self._reason = target.reason
+        if not target.levels:
+            # An empty ladder is not known to be a cancel everywhere (ocx.md section 4.3).
+            return self._pull(target.reason)
         planned = plan(
             target.levels,
             self._working.open,
             rules=self._rules,
             identity=(self._setup.market.tag, self._setup.epoch, self._cycle + 1),
             now_ns=now_ns,
-            last_sent_ns=self._last_sent_ns,
+            last_sent_ns=self._last_sent_ns or None,
         )
         if planned.batch is None:
             return []

@@ -4,6 +4,7 @@ import sys
 import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import pydantic
@@ -62,6 +63,8 @@ def start(server: WorkflowEnvironment) -> Start:
                 restrictions=SandboxRestrictions.default.with_passthrough_modules(*PASSTHROUGH)
             ),
             workflow_failure_exception_types=[pydantic.ValidationError],
+            # This server does not push cancellations; they come with heartbeats.
+            max_heartbeat_throttle_interval=timedelta(milliseconds=100),
         ):
             spec = StartMarket.model_validate({"venue": "ocx", "symbol": "BTC-PERP", **fields})
             yield await server.client.start_workflow(

@@ -7,6 +7,7 @@ import pytest
 from temporalio.client import WorkflowFailureError, WorkflowHandle, WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 
+from activities.messages import SessionInput
 from desk.lifecycle import SessionReason
 from tests.workflows.conftest import Start
 from tests.workflows.scripted import Script
@@ -168,8 +169,12 @@ async def test_parameters_are_validated_versioned_and_begin_a_new_session(start:
         assert "levels" in str(refusal.value.cause)
         await handle.signal(MarketWorkflow.stop, StopMarket())
         await handle.result()
-    sessions = [item for item in script.inputs if type(item).__name__ == "SessionInput"]
-    assert [item.parameters.version for item in sessions][:2] == [1, 2]  # type: ignore[attr-defined]
+    versions = [
+        item.parameters.version
+        for call, item in zip(script.calls, script.inputs, strict=True)
+        if call == "quote_session" and isinstance(item, SessionInput)
+    ]
+    assert versions == [1, 2]
 
 
 async def test_a_failed_preflight_fails_the_workflow_with_its_sentence(start: Start) -> None:

@@ -37,7 +37,7 @@ class Holding:
     ask_lots: Lots = 0
     orders: dict[str, LiveOrder] = field(default_factory=dict)
     reduce_only: set[str] = field(default_factory=set)
-    updated_ns: int = 0
+    updated_ms: int = 0
 
     @property
     def position_id(self) -> str:
@@ -48,10 +48,10 @@ class Holding:
         """Average entry in ticks; None when flat."""
         return Decimal(self.cost) / self.lots if self.lots else None
 
-    def apply(self, side: Side, price: Ticks, lots: Lots, at_ns: int) -> Decimal:
+    def apply(self, side: Side, price: Ticks, lots: Lots, at_ms: int) -> Decimal:
         """Book a fill; returns the PnL it realized in quote currency, before fees."""
         before, change = self.lots, side.sign * lots
-        self.updated_ns = at_ns
+        self.updated_ms = at_ms
         if before == 0 or before * change > 0:
             self.opened += before == 0
             self.lots += change
@@ -116,7 +116,7 @@ class Account:
     ) -> None:
         self.name = name
         self.house = house
-        self.buckets = {bucket: ZERO for bucket in Bucket}
+        self.buckets = dict.fromkeys(Bucket, ZERO)
         self.buckets[Bucket.PERPS] = collateral
         self.buckets[Bucket.WALLET] = wallet
         self.holdings: dict[str, Holding] = {}

@@ -91,7 +91,7 @@ def judge(state: State, account: Account, request: OrderRequest, plan: Plan) -> 
         return Rejection(
             reason=RejectReason.POST_ONLY, message="post-only order would take liquidity"
         )
-    refused = _margin(state, market, account, request, lots, plan)
+    refused = _margin(state, account, request, lots, plan)
     if refused is not None:
         return refused
     plan.takes = plan.takes or crossing
@@ -216,11 +216,11 @@ def crosses(market: Market, request: OrderRequest, plan: Plan) -> bool:
 
 
 def _margin(
-    state: State, market: Market, account: Account, request: OrderRequest, lots: Lots, plan: Plan
+    state: State, account: Account, request: OrderRequest, lots: Lots, plan: Plan
 ) -> Rejection | None:
     if account.house or request.reduce_only:
         return None
-    added, now = locked(state, market, account, request, lots, plan)
+    added, now = locked(state, account, request, lots, plan)
     if added <= 0 or now.initial + added <= now.equity:
         return None
     available = now.available
@@ -232,11 +232,12 @@ def _margin(
 
 
 def locked(
-    state: State, market: Market, account: Account, request: OrderRequest, lots: Lots, plan: Plan
+    state: State, account: Account, request: OrderRequest, lots: Lots, plan: Plan
 ) -> tuple[Decimal, Standing]:
     """Margin the order adds to the plan so far, and the account's standing under that plan."""
     if plan.standing is None:
         plan.standing = standing(state, account)
+    market = state.markets[request.symbol]
     holding = account.holdings.get(market.symbol)
     buys, sells = (lots, 0) if request.side is Side.BUY else (0, lots)
     real = requirement(market, holding, 0, 0, request.price)

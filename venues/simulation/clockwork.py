@@ -2,7 +2,7 @@
 
 from decimal import ROUND_HALF_EVEN, Decimal
 
-from desk.units import Side
+from desk.units import NS_PER_MS, Side
 from venues.simulation.accounts import ZERO, Account, Holding
 from venues.simulation.admission import Verdict
 from venues.simulation.events import CancelReason, FundingPaid, Liquidated
@@ -124,8 +124,8 @@ def expire(state: State, market: Market) -> None:
     if market.expired:
         return
     market.expired = True
-    for side in (market.book.bids, market.book.asks):
-        for order in list(side.orders()):
+    for rests in (market.book.bids, market.book.asks):
+        for order in list(rests.orders()):
             state.withdraw(market, order, CancelReason.EXPIRED)
     price = market.last_mark if market.last_mark is not None else market.last_index()
     holdings = [
@@ -140,6 +140,6 @@ def expire(state: State, market: Market) -> None:
     ticks = int((price / market.instrument.tick_size).to_integral_value(ROUND_HALF_EVEN))
     for account, holding in holdings:
         side = Side.SELL if holding.lots > 0 else Side.BUY
-        account.credit(holding.apply(side, ticks, abs(holding.lots), state.now_ns()))
+        account.credit(holding.apply(side, ticks, abs(holding.lots), state.now_ns() // NS_PER_MS))
         if not account.house:
             state.tell_position(market, holding)

@@ -16,11 +16,12 @@ from venues.simulation.matching import execute
 from venues.simulation.orders import OrderRequest
 from venues.simulation.state import State
 
+CrowdLevel = tuple[Side, Ticks, Lots]
 
-def set_level(
-    state: State, market: Market, account: Account, side: Side, price: Ticks, lots: Lots
-) -> None:
+
+def set_level(state: State, market: Market, account: Account, level: CrowdLevel) -> None:
     """Make the account's total at a price so many lots."""
+    side, price, lots = level
     queue = market.book.own(side).queue(price)
     queued = list(queue.orders.values()) if queue is not None else []
     mine = [order for order in queued if order.account == account.name]
@@ -46,7 +47,7 @@ def _grow(
     market: Market,
     account: Account,
     last: LiveOrder | None,
-    level: tuple[Side, Ticks, Lots],
+    level: CrowdLevel,
 ) -> None:
     side, price, lots = level
     if last is not None and not market.book.crosses(side, price):

@@ -31,8 +31,8 @@ from venues.simulation.orders import (
     RejectMode,
     ReplaceReport,
 )
-from venues.simulation.rules import EngineRules, MarketRules
 from venues.simulation.reading import balance_view, position_view, preview
+from venues.simulation.rules import EngineRules, MarketRules
 from venues.simulation.state import State
 from venues.simulation.views import (
     AccountTrade,
@@ -135,9 +135,13 @@ class Engine:
         """
         owner = self._state.accounts[account]
         manner = Manner(
-            keep=keep, cancel_scope=cancel_scope, reject_mode=reject_mode, on_reject=on_reject
+            tag=tag,
+            keep=keep,
+            cancel_scope=cancel_scope,
+            reject_mode=reject_mode,
+            on_reject=on_reject,
         )
-        report = replace_ladder(self._state, owner, symbol, requests, tag, manner)
+        report = replace_ladder(self._state, owner, symbol, requests, manner)
         self._tell_rejections(owner, *report.reports)
         self._state.finish()
         return report
@@ -173,8 +177,8 @@ class Engine:
         if not owner.house:
             raise ValueError(f"account {account} is not a house account")
         if not market.expired:
-            for side, price, lots in levels:
-                set_level(self._state, market, owner, side, price, lots)
+            for level in levels:
+                set_level(self._state, market, owner, level)
         self._state.finish()
 
     # --- reads ------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Replacing a ladder as one step: judged as a whole first, so a refusal can leave the old intact."""
+"""Replacing a ladder as one step: judged first, so a refusal can leave the old intact."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -26,8 +26,9 @@ Judged = tuple[OrderRequest, Verdict | Rejection]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manner:
-    """How a replace treats the old ladder and bad levels."""
+    """How a replace treats the old ladder and bad levels, and the tag the new ones get."""
 
+    tag: str | None
     keep: bool
     cancel_scope: CancelScope
     reject_mode: RejectMode
@@ -39,12 +40,11 @@ def replace_ladder(
     account: Account,
     symbol: str,
     requests: Sequence[OrderRequest],
-    tag: str | None,
     manner: Manner,
 ) -> ReplaceReport:
     """Judge the new ladder as if the old were gone; then cancel and place, or refuse."""
-    if tag is not None:
-        requests = [replace(request, tag=tag) for request in requests]
+    if manner.tag is not None:
+        requests = [replace(request, tag=manner.tag) for request in requests]
     old = [] if manner.keep else _in_scope(account, symbol, manner.cancel_scope)
     plan = released(old)
     if not state.rules.margin_after_release:
@@ -59,7 +59,7 @@ def replace_ladder(
     else:
         reports = tuple(rejected(request, _blame(verdict)) for request, verdict in judged)
     return ReplaceReport(
-        symbol=symbol, tag=tag, accepted=accepted, cancelled=cancelled, reports=reports
+        symbol=symbol, tag=manner.tag, accepted=accepted, cancelled=cancelled, reports=reports
     )
 
 

@@ -1,6 +1,5 @@
 """Turning the engine's state into views and previews; reading changes nothing."""
 
-from desk.units import NS_PER_MS
 from venues.simulation.accounts import ZERO, Account, Holding
 from venues.simulation.admission import Plan, Rejection, judge, locked, rejected
 from venues.simulation.margin import Standing, price_of, unrealized
@@ -24,7 +23,7 @@ def position_view(market: Market, holding: Holding, now_ns: int) -> PositionView
         mark=mark,
         fees=holding.fees,
         funding=holding.funding,
-        updated_ms=holding.updated_ns // NS_PER_MS,
+        updated_ms=holding.updated_ms,
     )
 
 
@@ -56,7 +55,7 @@ def preview(state: State, account: Account, request: OrderRequest) -> Preview:
         return Preview(
             approved=False, notional=zero, margin_required=zero, available=zero, report=report
         )
-    added, standing = locked(state, market, account, request, lots, plan)
+    added, standing = locked(state, account, request, lots, plan)
     instrument = market.instrument
     price = price_of(market) if request.price is None else instrument.price(request.price)
     return Preview(

@@ -105,18 +105,17 @@ class State:
         self.touch(market)
         self.trades_made += 1
         trade_id = f"t{self.trades_made}"
-        maker_fee = self._fill(market, maker, price, lots, f"{trade_id}m", now)
-        taker_fee = self._fill(market, taker, price, lots, f"{trade_id}t", now)
-        market.trades.append(
-            PublicTrade(
-                trade_id=trade_id,
-                symbol=market.symbol,
-                price=price,
-                lots=lots,
-                aggressor=taker.side,
-                at_ms=now // NS_PER_MS,
-            )
+        execution = PublicTrade(
+            trade_id=trade_id,
+            symbol=market.symbol,
+            price=price,
+            lots=lots,
+            aggressor=taker.side,
+            at_ms=now // NS_PER_MS,
         )
+        market.trades.append(execution)
+        maker_fee = self._fill(market, maker, execution, maker=True)
+        taker_fee = self._fill(market, taker, execution, maker=False)
         self.log.record(
             Trade(
                 sequence=self.log.next_sequence(),
@@ -145,22 +144,22 @@ class State:
             self.position_moved(market, account, account.holdings[market.symbol])
 
     def _fill(
-        self, market: Market, order: LiveOrder, price: Ticks, lots: Lots, trade_id: str, now: int
+        self, market: Market, order: LiveOrder, execution: PublicTrade, *, maker: bool
     ) -> Decimal:
         """Book one side of a trade; returns its fee."""
+        price, lots = execution.price, execution.lots
         account = self.accounts[order.account]
         holding = account.holding(market.instrument)
-        maker = trade_id.endswith("m")
         fee = market.instrument.fee(price, lots, maker=maker)
         order.filled += lots
         order.cost += price * lots
-        account.credit(holding.apply(order.side, price, lots, now) - fee)
+        account.credit(holding.apply(order.side, price, lots, execution.at_ms) - fee)
         holding.fees += fee
         self.fees += fee
         if not account.house:
             account.trades.append(
                 AccountTrade(
-                    trade_id=trade_id,
+                    trade_id=f"{execution.trade_id}{'m' if maker else 't'}",
                     account=account.name,
                     symbol=market.symbol,
                     order_id=order.order_id,
@@ -171,7 +170,7 @@ class State:
                     lots=lots,
                     liquidity=Liquidity.MAKER if maker else Liquidity.TAKER,
                     fee=fee,
-                    at_ms=now // NS_PER_MS,
+                    at_ms=execution.at_ms,
                 )
             )
         return fee

@@ -49,6 +49,8 @@ async def scratch() -> AsyncIterator[ScratchPostgres]:
     with TemporaryDirectory() as folder:
         server = ScratchPostgres(Path(folder))
         server.create()
-        await server.start()
-        yield server
-        server.kill()
+        try:
+            await server.start()
+            yield server
+        finally:
+            server.kill()

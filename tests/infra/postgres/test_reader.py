@@ -2,6 +2,7 @@
 
 import asyncio
 from decimal import Decimal
+from urllib.parse import urlsplit
 
 import pytest
 from sqlalchemy import text
@@ -11,7 +12,7 @@ from desk.errors import Unavailable
 from desk.records import Kill, LedgerFacts, LedgerRecord
 from desk.units import Side
 from infra.postgres.alerts import PostgresAlerts
-from infra.postgres.engine import Database
+from infra.postgres.engine import Database, open_database
 from infra.postgres.reader import FILLS, PostgresLedger
 from infra.postgres.times import to_time
 from tests.infra.postgres.conftest import StartWriter
@@ -26,6 +27,7 @@ from tests.infra.postgres.samples import (
     mark,
     sent,
 )
+from tests.infra.redis.link import Link
 
 pytestmark = pytest.mark.services
 
@@ -187,3 +189,28 @@ async def test_fills_by_market_and_time_use_an_index(
         return "\n".join(found.scalars())
 
     assert "fills_market_time" in await database.transaction(plan)
+
+
+@pytest.mark.parametrize("trouble", ["cut", "freeze"])
+async def test_trouble_is_unavailable_soon_and_passes(ledger_url: str, trouble: str) -> None:
+    port = urlsplit(ledger_url).port or 5432
+    async with Link(port).running() as link:
+        url = ledger_url.replace(f":{port}", f":{link.port}")
+        database = open_database(url, timeout_s=0.3)
+        ledger = PostgresLedger(database)
+        assert await ledger.open_epoch(MARKET, "owner", "run") == 1
+        getattr(link, trouble)()
+        async with asyncio.timeout(3):
+            with pytest.raises(Unavailable):
+                await ledger.facts(MARKET)
+        link.mend()
+        link.thaw()
+        assert (await ledger.facts(MARKET)).fills == 0
+        await database.close()
+
+
+async def test_a_ledger_without_its_tables_is_unavailable(database_url: str) -> None:
+    database = open_database(database_url)
+    with pytest.raises(Unavailable, match='relation "positions" does not exist'):
+        await PostgresLedger(database).facts(MARKET)
+    await database.close()
