@@ -7,34 +7,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 
 from desk.identity import OrderIdentity, Slot, base36
 from desk.orders import Batch, NewOrder
-from desk.units import BPS, Lots, Side, Ticks
+from desk.quoting.decide import TargetLevel
+from desk.units import BPS, Side, Ticks
 from desk.working import WorkingOrder, WorkingState
 
 CycleIdentity: TypeAlias = tuple[str, int, int]
 """Market tag, epoch and cycle number."""
 
-_NO_ASK = 1 << 62
 _OPEN = (WorkingState.UNRESOLVED, WorkingState.IN_FLIGHT, WorkingState.CANCELLING)
-
-
-class Wanted(Protocol):
-    """One level we would like to show; `TargetLevel` of the quote model is one."""
-
-    @property
-    def slot(self) -> Slot:
-        """Where in the ladder."""
-
-    @property
-    def price(self) -> Ticks:
-        """Price in ticks."""
-
-    @property
-    def lots(self) -> Lots:
-        """Size in lots."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,13 +67,13 @@ class Plan:
 class _Difference:
     """Levels to place, each with the resting order it stands in for, and orders to remove."""
 
-    place: list[tuple[Wanted, WorkingOrder | None]]
+    place: list[tuple[TargetLevel, WorkingOrder | None]]
     remove: list[WorkingOrder]
     unsafe: bool
 
 
 def plan(
-    target: Sequence[Wanted],
+    target: Sequence[TargetLevel],
     working: Sequence[WorkingOrder],
     *,
     rules: PlanRules,
@@ -106,7 +90,7 @@ def plan(
     nothing or one that meets the other side of the target.
     """
     if len(target) > rules.max_batch_orders and rules.atomic_ladder:
-        target = sorted(target, key=_level)[: rules.max_batch_orders]
+        target = sorted(target, key=_depth)[: rules.max_batch_orders]
     live = [order for order in working if order.state is not WorkingState.CLOSED]
     blocked = _blocked(live)
     if blocked and rules.atomic_ladder:
@@ -132,8 +116,8 @@ def _key(slot: Slot) -> int:
     return 2 * slot.level + (slot.side is Side.BUY)
 
 
-def _level(wanted: Wanted) -> int:
-    return wanted.slot.level
+def _depth(level: TargetLevel) -> int:
+    return level.slot.level
 
 
 def _blocked(live: list[WorkingOrder]) -> set[int]:
@@ -148,62 +132,59 @@ def _why(live: list[WorkingOrder]) -> PlanReason:
 
 
 def _difference(
-    target: Sequence[Wanted], live: list[WorkingOrder], blocked: set[int], tolerance_bps: Decimal
+    target: Sequence[TargetLevel],
+    live: list[WorkingOrder],
+    blocked: set[int],
+    tolerance_bps: Decimal,
 ) -> _Difference:
-    highest_bid = max((level.price for level in target if level.slot.side is Side.BUY), default=0)
-    lowest_ask = min(
-        (level.price for level in target if level.slot.side is Side.SELL), default=_NO_ASK
-    )
+    bids = [level.price for level in target if level.slot.side is Side.BUY]
+    asks = [level.price for level in target if level.slot.side is Side.SELL]
+    edges = (max(bids, default=None), min(asks, default=None))
     wanted = {_key(level.slot): level for level in target}
     incumbents: dict[int, WorkingOrder] = {}
     remove: list[WorkingOrder] = []
-    crossing: set[int] = set()
-    unsafe = False
+    unsafe: set[int] = set()
     for working in live:
         key = _key(working.order.slot)
         if working.state is not WorkingState.RESTING or (key in blocked and key in wanted):
             continue
-        crosses = _crosses(working.order, highest_bid, lowest_ask)
-        unsafe = unsafe or crosses or _side_is_pulled(working.order, highest_bid, lowest_ask)
+        if _unsafe(working.order, edges):
+            unsafe.add(key)
         if key not in wanted or key in incumbents:
             remove.append(working)
-            continue
-        incumbents[key] = working
-        if crosses:
-            crossing.add(key)
-    place: list[tuple[Wanted, WorkingOrder | None]] = []
+        else:
+            incumbents[key] = working
+    tolerance, unit = tolerance_bps.as_integer_ratio()
+    reach = (tolerance, unit * int(BPS))
+    place: list[tuple[TargetLevel, WorkingOrder | None]] = []
     for key, level in wanted.items():
         if key in blocked:
             continue
         incumbent = incumbents.get(key)
-        if incumbent is None or key in crossing or not _near(level, incumbent, tolerance_bps):
+        if incumbent is None or key in unsafe or not _near(level, incumbent, reach):
             place.append((level, incumbent))
-    return _Difference(place=place, remove=remove, unsafe=unsafe)
+    return _Difference(place=place, remove=remove, unsafe=bool(unsafe))
 
 
-def _crosses(order: NewOrder, highest_bid: Ticks, lowest_ask: Ticks) -> bool:
-    """Whether a resting order meets the other side of the target."""
+def _unsafe(order: NewOrder, edges: tuple[Ticks | None, Ticks | None]) -> bool:
+    """Whether a resting order is on a side to be empty, or meets the other side of the target."""
+    bid, ask = edges
     if order.side is Side.BUY:
-        return order.price >= lowest_ask
-    return order.price <= highest_bid
+        return bid is None or (ask is not None and order.price >= ask)
+    return ask is None or (bid is not None and order.price <= bid)
 
 
-def _side_is_pulled(order: NewOrder, highest_bid: Ticks, lowest_ask: Ticks) -> bool:
-    return highest_bid == 0 if order.side is Side.BUY else lowest_ask == _NO_ASK
-
-
-def _near(level: Wanted, working: WorkingOrder, tolerance_bps: Decimal) -> bool:
-    """Whether a resting order is good enough to be left alone."""
-    order = working.order
-    away = abs(order.price - level.price)
-    if away and away * BPS > tolerance_bps * level.price:
+def _near(level: TargetLevel, working: WorkingOrder, reach: tuple[int, int]) -> bool:
+    """Whether a resting order is good enough to be left alone; `reach` is a ratio of the price."""
+    away = abs(working.order.price - level.price)
+    if away and away * reach[1] > reach[0] * level.price:
         return False
     remaining, lots = working.remaining, level.lots
     if 5 * remaining > 6 * lots:
         return False
     if 5 * remaining >= 4 * lots:
         return True
-    return remaining < order.lots and 2 * remaining >= lots
+    return remaining < working.order.lots and 2 * remaining >= lots
 
 
 def _stepwise(
@@ -233,7 +214,7 @@ def _stepwise(
     return Plan(batch=batch, reason=reason, retry_at_ns=retry_at_ns)
 
 
-def _order(level: Wanted, identity: CycleIdentity, replaces: str | None) -> NewOrder:
+def _order(level: TargetLevel, identity: CycleIdentity, replaces: str | None) -> NewOrder:
     tag, epoch, cycle = identity
     slot = level.slot
     return NewOrder(

@@ -22,8 +22,6 @@ from venues.ocx.venue import OcxVenue
 
 __all__ = ["OcxConfig", "build"]
 
-_ORDER_CONNECTIONS = 4
-
 
 def build(
     config: Mapping[str, object] | OcxConfig, *, account: str, clock: Clock, random: random.Random
@@ -58,7 +56,7 @@ def build(
     budget = RateBudget(
         clock=clock, capacity=settings.order_per_min, reserved=settings.reserve_for_cancel
     )
-    orders, cancels = pool(_ORDER_CONNECTIONS), pool(1)
+    orders, cancels = pool(settings.order_connections), pool(1)
     return OcxVenue(
         config=settings,
         account=ours,

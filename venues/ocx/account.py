@@ -79,15 +79,15 @@ class OcxAccount:
     async def open_orders(self, instrument: Instrument | None) -> Sequence[VenueOrder]:
         """Everything resting; orders of unknown symbols are kept, in units of 1e-8."""
         params = {} if instrument is None else {"marketId": instrument.symbol}
-        if instrument is not None:
-            self._catalog.adopt(instrument)
         listed = await self._reads.private("open_orders", decode_orders, params)
         mine = [
             order
             for order in listed
             if order.rests and (instrument is None or order.market_id == instrument.symbol)
         ]
-        return readable("open_orders", lambda _: [self._order(order) for order in mine], b"")
+        return readable(
+            "open_orders", lambda _: [self._order(order, instrument) for order in mine], b""
+        )
 
     async def position(self, instrument: Instrument) -> VenuePosition:
         """Signed position; zero lots when the venue lists none."""
@@ -202,8 +202,8 @@ class OcxAccount:
         if strangers:
             self._log.warning("ocx.fills_nobody_follows", symbols=sorted(strangers))
 
-    def _order(self, order: WireOrder) -> VenueOrder:
-        instrument = self._catalog.known(order.market_id)
+    def _order(self, order: WireOrder, asked: Instrument | None) -> VenueOrder:
+        instrument = asked or self._catalog.known(order.market_id)
         return venue_order(order, None if instrument is None else self._catalog.grids(instrument))
 
     async def _all_trades(self, symbol: str, since_ms: int) -> list[WireTrade]:

@@ -45,6 +45,7 @@ class OcxConfig:
     user_interval_ms: int = 100
     book_interval_ms: int = 50
     depth: int = 25
+    order_connections: int = 4
     request_timeout_s: float = 5.0
     read_timeout_s: float = 10.0
     settling_ms: int = 500

@@ -23,7 +23,7 @@ def not_sent(
         orders=everyone(
             batch.orders,
             OutcomeKind.REJECTED,
-            reason=RejectReason.OTHER if retry_after_s is None else RejectReason.RATE_LIMITED,
+            reason=RejectReason.OTHER,
             message=f"not sent: {message}",
         ),
         old_gone=old_gone,

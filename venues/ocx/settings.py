@@ -19,6 +19,7 @@ CREDENTIALS: Mapping[str, tuple[str, ...]] = {
     "own_trades": ("session", "key"),
     "positions": ("session", "key"),
     "balances": ("session", "key"),
+    "fees": ("key", "session"),
 }
 """Which credential each endpoint gets first, and which second after a 401 or 403."""
 
@@ -188,6 +189,7 @@ _READERS: Mapping[str, tuple[str, Reader]] = {
     "sse.user_interval_ms": ("user_interval_ms", _whole(100, 5_000)),
     "sse.book_interval_ms": ("book_interval_ms", _whole(50, 2_000)),
     "sse.depth": ("depth", _whole(1, 100)),
+    "order_connections": ("order_connections", _whole(1, 64)),
     "request_timeout_s": ("request_timeout_s", _seconds),
     "read_timeout_s": ("read_timeout_s", _seconds),
     "settling_ms": ("settling_ms", _whole(0, 60_000)),

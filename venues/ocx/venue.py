@@ -10,7 +10,7 @@ from email.utils import parsedate_to_datetime
 import httpx
 import structlog
 
-from desk.errors import Unresolved
+from desk.errors import Refused, Unresolved
 from desk.instrument import Instrument
 from desk.ports import Capabilities, Clock
 from desk.units import NS_PER_MS
@@ -20,7 +20,7 @@ from venues.ocx.account import OcxAccount
 from venues.ocx.config import OcxConfig
 from venues.ocx.execution import OcxExecution
 from venues.ocx.feed import OcxFeed
-from venues.ocx.instruments import Catalog, decode_fees, decode_markets
+from venues.ocx.instruments import Catalog, WireFees, decode_fees, decode_markets
 from venues.ocx.reads import Reads, readable
 from venues.ocx.session import Session
 from venues.ocx.user_stream import UserStream
@@ -91,10 +91,16 @@ class OcxVenue:
             group.create_task(self._always("user stream", self._user_stream.run))
 
     async def instruments(self) -> Sequence[Instrument]:
-        """Active markets, with this account's fees. Raises Refused, NotSent or Unresolved."""
+        """Active markets, with this account's fees. Raises Refused, NotSent or Unresolved.
+
+        Where the venue refuses to tell the tier, the configured fees count.
+        """
         markets = await self._reads.public("markets")
-        fees = await self._reads.public("fees")
-        tier = readable("fees", decode_fees, fees.content)
+        try:
+            tier = await self._reads.private("fees", decode_fees, {})
+        except Refused as refusal:
+            self._log.warning("ocx.fee_tier_unknown", why=str(refusal))
+            tier = WireFees()
         return readable(
             "markets",
             lambda body: self._catalog.learn(decode_markets(body), tier),

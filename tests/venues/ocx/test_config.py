@@ -88,6 +88,6 @@ def test_bad_settings_are_named(change: dict[str, object], named: str) -> None:
 
 def test_venues_are_found_by_name_and_unknown_names_list_the_known() -> None:
     assert callable(builder("ocx"))
-    with pytest.raises(ConfigurationFault, match="use one of .*ocx"):
+    with pytest.raises(ConfigurationFault, match=r"use one of .*ocx"):
         builder("nyse")
     assert all(":" in place for place in BUILDERS.values())

@@ -229,13 +229,17 @@ A, R, U = OutcomeKind.ACCEPTED, OutcomeKind.REJECTED, OutcomeKind.UNRESOLVED
         (b'[{"orderId":"x","status":"open"},{"orderId":"y","status":"open"}]', [A, A]),
         (b'[{"clientOrderId":"c1","status":"strange"},{"clientOrderId":"c2"}]', [U, A]),
         (
-            (b'{"orders":[{"clientOrderId":"c1","status":"rejected","error":"INSUFFICIENT_MARGIN"},'
-            b'{"clientOrderId":"c2","status":"cancelled","filledQuantity":"0"}]}'),
+            (
+                b'{"orders":[{"clientOrderId":"c1","status":"rejected","error":"INSUFFICIENT_MARGIN"},'
+                b'{"clientOrderId":"c2","status":"cancelled","filledQuantity":"0"}]}'
+            ),
             [R, R],
         ),
         (
-            (b'[{"clientOrderId":"c1","status":"rejected","error":"DUPLICATE_CLIENT_ORDER_ID"},'
-            b'{"clientOrderId":"c2","status":"cancelled","filledQuantity":"1"}]'),
+            (
+                b'[{"clientOrderId":"c1","status":"rejected","error":"DUPLICATE_CLIENT_ORDER_ID"},'
+                b'{"clientOrderId":"c2","status":"cancelled","filledQuantity":"1"}]'
+            ),
             [U, A],
         ),
     ],

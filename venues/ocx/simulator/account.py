@@ -13,7 +13,6 @@ from venues.ocx.simulator.world import World
 from venues.simulation.views import BalanceView, Bucket, PositionView
 
 
-
 class BucketName(StrEnum):
     """Buckets as transfers name them."""
 
@@ -129,9 +128,7 @@ ROUTES = (
     Route(method="GET", path="/perps/positions", handler=positions, access=Access.READ),
     Route(method="GET", path="/perps/balances", handler=balances, access=Access.READ),
     Route(method="GET", path="/portfolio/me", handler=portfolio, access=Access.READ),
-    Route(
-        method="GET", path="/portfolio/balances", handler=portfolio_balances, access=Access.READ
-    ),
+    Route(method="GET", path="/portfolio/balances", handler=portfolio_balances, access=Access.READ),
     Route(method="GET", path="/wallet/balance", handler=wallet_balance, access=Access.READ),
     Route(method="GET", path="/wallet/assets", handler=wallet_assets, access=Access.READ),
     Route(method="POST", path="/wallet/transfer", handler=transfer, access=Access.TRANSFER),

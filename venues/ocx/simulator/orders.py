@@ -179,13 +179,9 @@ def _race(world: World, call: Call, orders: list[Order]) -> None:
 
 
 ROUTES = (
-    Route(
-        method="POST", path="/perps/orders", handler=place, access=Access.ORDER, limited=True
-    ),
+    Route(method="POST", path="/perps/orders", handler=place, access=Access.ORDER, limited=True),
     Route(method="GET", path="/perps/orders", handler=open_orders, access=Access.READ),
-    Route(
-        method="POST", path="/perps/orders/preview", handler=preview, access=Access.QUOTE
-    ),
+    Route(method="POST", path="/perps/orders/preview", handler=preview, access=Access.QUOTE),
     Route(
         method="POST",
         path="/perps/orders/cancel-all",

@@ -136,8 +136,7 @@ def _spoil(world: World, call: Call, ladder: _Ladder) -> _Ladder:
     if fault.level is None:
         _refuse(world, call, ladder, error)
     entries = tuple(
-        error if position == fault.level else entry
-        for position, entry in enumerate(ladder.entries)
+        error if position == fault.level else entry for position, entry in enumerate(ladder.entries)
     )
     return _Ladder(
         symbol=ladder.symbol,

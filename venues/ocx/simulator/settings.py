@@ -107,9 +107,7 @@ class SimMarket:
 
 
 DEFAULT_MARKETS = (
-    SimMarket(
-        symbol="BTC-PERP", price=Decimal(60_000), tick=Decimal("0.1"), lot=Decimal("0.0001")
-    ),
+    SimMarket(symbol="BTC-PERP", price=Decimal(60_000), tick=Decimal("0.1"), lot=Decimal("0.0001")),
     SimMarket(symbol="ETH-PERP", price=Decimal(3_000), tick=Decimal("0.01"), lot=Decimal("0.001")),
     SimMarket(symbol="SOL-PERP", price=Decimal(150), tick=Decimal("0.01"), lot=Decimal("0.01")),
 )

@@ -117,9 +117,7 @@ ROUTES = (
     Route(method="POST", path="/auth/siwe", handler=sign_in),
     Route(method="GET", path="/auth/me", handler=me),
     Route(method="POST", path="/auth/logout", handler=logout),
-    Route(
-        method="POST", path="/auth/redeem-invite", handler=redeem_invite, access=Access.SESSION
-    ),
+    Route(method="POST", path="/auth/redeem-invite", handler=redeem_invite, access=Access.SESSION),
     Route(method="POST", path=_KEYS, handler=create_key, access=Access.SESSION),
     Route(method="GET", path=_KEYS, handler=list_keys, access=Access.SESSION),
     Route(method="DELETE", path=_KEYS + "/{id}", handler=revoke_key, access=Access.SESSION),

@@ -20,7 +20,7 @@ from venues.ocx.simulator.settings import SimMarket, SimulatorSettings
 from venues.ocx.simulator.tape import Tape
 from venues.ocx.simulator.users import Directory, User
 from venues.simulation.engine import Engine
-from venues.simulation.events import Event, Trade
+from venues.simulation.events import Event, PositionChanged, Trade
 from venues.simulation.orders import OrderKind, OrderReport, OrderRequest
 from venues.simulation.rules import EngineRules, MarketRules
 
@@ -53,7 +53,7 @@ class World:
         self.markets: dict[str, SimMarket] = {}
         self.expired: set[str] = set()
         self.tapes: dict[str, Tape] = {}
-        self.trade_counts: dict[str, int] = {}
+        self.versions: dict[str, int] = {}
         self._held_until_ns: dict[str, int] = {}
 
     def open(self) -> None:
@@ -173,15 +173,20 @@ class World:
         self.tapes[market.symbol] = Tape()
 
     def _on_event(self, event: Event) -> None:
+        if isinstance(event, PositionChanged):
+            self._touch(event.account)
         if not isinstance(event, Trade):
             return
-        for account in (event.maker, event.taker):
-            self.trade_counts[account] = self.trade_counts.get(account, 0) + 1
+        self._touch(event.maker)
+        self._touch(event.taker)
         tape = self.tapes.get(event.symbol)
         if tape is not None:
             instrument = self.engine.market_rules(event.symbol).instrument
             price, quantity = instrument.price(event.price), instrument.quantity(event.lots)
             tape.add(event.at_ns // NS_PER_S, price, quantity)
+
+    def _touch(self, account: str) -> None:
+        self.versions[account] = self.versions.get(account, 0) + 1
 
     def _skew_s(self) -> float:
         fault = self.faults.active(FaultKind.CLOCK_SKEW, Site())
