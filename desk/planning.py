@@ -18,6 +18,9 @@ from desk.working import WorkingOrder, WorkingState
 CycleIdentity: TypeAlias = tuple[str, int, int]
 """Market tag, epoch and cycle number."""
 
+_Inside: TypeAlias = tuple[Ticks | None, Ticks | None]
+"""Highest bid and lowest ask, None where there is none."""
+
 _OPEN = (WorkingState.UNRESOLVED, WorkingState.IN_FLIGHT, WorkingState.CANCELLING)
 
 
@@ -65,11 +68,14 @@ class Plan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Difference:
-    """Levels to place, each with the resting order it stands in for, and orders to remove."""
+    """Levels to place, each with the resting order it stands in for, and orders to remove.
+
+    `unsafe` holds the resting orders that must go even when their level cannot be placed now.
+    """
 
     place: list[tuple[TargetLevel, WorkingOrder | None]]
     remove: list[WorkingOrder]
-    unsafe: bool
+    unsafe: list[WorkingOrder]
 
 
 def plan(
@@ -95,10 +101,10 @@ def plan(
     blocked = _blocked(live)
     if blocked and rules.atomic_ladder:
         return Plan(batch=None, reason=_why(live))
-    difference = _difference(target, live, blocked, rules.tolerance_bps)
+    difference = _compare(target, live, blocked, rules.tolerance_bps)
     if not (difference.place or difference.remove):
         return Plan(batch=None, reason=_why(live) if blocked else PlanReason.UNCHANGED)
-    urgent = difference.unsafe or not target
+    urgent = bool(difference.unsafe) or not target
     if not urgent and last_sent_ns is not None and now_ns < last_sent_ns + rules.debounce_ns:
         retry_at_ns = last_sent_ns + rules.debounce_ns
         return Plan(batch=None, reason=PlanReason.DEBOUNCED, retry_at_ns=retry_at_ns)
@@ -131,25 +137,23 @@ def _why(live: list[WorkingOrder]) -> PlanReason:
     return PlanReason(next(state for state in _OPEN if state in states).value)
 
 
-def _difference(
+def _compare(
     target: Sequence[TargetLevel],
     live: list[WorkingOrder],
     blocked: set[int],
     tolerance_bps: Decimal,
 ) -> _Difference:
-    bids = [level.price for level in target if level.slot.side is Side.BUY]
-    asks = [level.price for level in target if level.slot.side is Side.SELL]
-    edges = (max(bids, default=None), min(asks, default=None))
+    inside = _inside([(level.slot.side, level.price) for level in target])
     wanted = {_key(level.slot): level for level in target}
     incumbents: dict[int, WorkingOrder] = {}
     remove: list[WorkingOrder] = []
-    unsafe: set[int] = set()
+    unsafe: list[WorkingOrder] = []
     for working in live:
         key = _key(working.order.slot)
         if working.state is not WorkingState.RESTING or (key in blocked and key in wanted):
             continue
-        if _unsafe(working.order, edges):
-            unsafe.add(key)
+        if _unsafe(working.order, inside):
+            unsafe.append(working)
         if key not in wanted or key in incumbents:
             remove.append(working)
         else:
@@ -161,17 +165,29 @@ def _difference(
         if key in blocked:
             continue
         incumbent = incumbents.get(key)
-        if incumbent is None or key in unsafe or not _near(level, incumbent, reach):
+        if incumbent is None or not _near(level, incumbent, reach) or incumbent in unsafe:
             place.append((level, incumbent))
-    return _Difference(place=place, remove=remove, unsafe=bool(unsafe))
+    return _Difference(place=place, remove=remove, unsafe=unsafe)
 
 
-def _unsafe(order: NewOrder, edges: tuple[Ticks | None, Ticks | None]) -> bool:
+def _inside(quotes: Sequence[tuple[Side, Ticks]]) -> _Inside:
+    bids = [price for side, price in quotes if side is Side.BUY]
+    asks = [price for side, price in quotes if side is Side.SELL]
+    return max(bids, default=None), min(asks, default=None)
+
+
+def _meets(side: Side, price: Ticks, inside: _Inside) -> bool:
+    """Whether an order would trade against the other side of `inside`."""
+    bid, ask = inside
+    if side is Side.BUY:
+        return ask is not None and price >= ask
+    return bid is not None and price <= bid
+
+
+def _unsafe(order: NewOrder, inside: _Inside) -> bool:
     """Whether a resting order is on a side to be empty, or meets the other side of the target."""
-    bid, ask = edges
-    if order.side is Side.BUY:
-        return bid is None or (ask is not None and order.price >= ask)
-    return ask is None or (bid is not None and order.price <= bid)
+    own = inside[0] if order.side is Side.BUY else inside[1]
+    return own is None or _meets(order.side, order.price, inside)
 
 
 def _near(level: TargetLevel, working: WorkingOrder, reach: tuple[int, int]) -> bool:
@@ -194,24 +210,23 @@ def _stepwise(
     identity: CycleIdentity,
     now_ns: int,
 ) -> Plan:
-    """Batch for a venue that changes orders one by one; what does not fit waits for the next."""
-    place = difference.place
-    retry_at_ns = None
-    if len(place) > rules.max_batch_orders:
-        # Wrong quotes first, then gaps; the innermost first among each.
-        place = sorted(place, key=lambda pair: (pair[1] is None, pair[0].slot.level))
-        place = place[: rules.max_batch_orders]
-        retry_at_ns = now_ns + rules.debounce_ns
-    cancels = [working.order.client_order_id for working in difference.remove]
+    """Batch for a venue that changes orders one by one."""
+    # Wrong quotes first, then gaps; the innermost first among each.
+    place = sorted(difference.place, key=lambda pair: (pair[1] is None, pair[0].slot.level))
+    later = place[rules.max_batch_orders :]
+    gone = difference.remove + [old for _, old in later if old in difference.unsafe]
+    cancels = [old.order.client_order_id for old in gone if old is not None]
     orders = []
-    for level, incumbent in place:
-        old = None if incumbent is None else incumbent.order.client_order_id
-        if old is not None and not rules.replaces_orders:
-            cancels.append(old)
-            old = None
-        orders.append(_order(level, identity, old))
+    for level, incumbent in place[: rules.max_batch_orders]:
+        old_id = None if incumbent is None else incumbent.order.client_order_id
+        if old_id is not None and not rules.replaces_orders:
+            cancels.append(old_id)
+            old_id = None
+        orders.append(_order(level, identity, old_id))
     batch = _batch(tuple(orders), tuple(cancels), rules, identity)
-    return Plan(batch=batch, reason=reason, retry_at_ns=retry_at_ns)
+    return Plan(
+        batch=batch, reason=reason, retry_at_ns=now_ns + rules.debounce_ns if later else None
+    )
 
 
 def _order(level: TargetLevel, identity: CycleIdentity, replaces: str | None) -> NewOrder:

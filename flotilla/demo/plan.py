@@ -4,20 +4,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
+from flotilla.simulated import SYMBOLS
 from workflows.messages import StartMarket
 
-_SYMBOLS = (
-    "BTC-PERP",
-    "ETH-PERP",
-    "SOL-PERP",
-    "XRP-PERP",
-    "DOGE-PERP",
-    "AVAX-PERP",
-    "LINK-PERP",
-    "LTC-PERP",
-    "ADA-PERP",
-    "XAUT-USDC-PERP",
-)
 DRAWDOWN = Decimal(25)
 
 
@@ -34,9 +23,8 @@ class DemoPlan:
     ui_port: int | None = None
 
     def symbols(self) -> tuple[str, ...]:
-        """Market names, generated when more are asked for than are named."""
-        extra = (f"SIM{number}-PERP" for number in range(self.markets))
-        return tuple([*_SYMBOLS, *extra][: self.markets])
+        """Names of the markets it runs."""
+        return SYMBOLS[: self.markets]
 
     def start(self, symbol: str, account: str) -> StartMarket:
         """How each market is started: small, and with a drawdown limit that can be reached."""

@@ -80,15 +80,15 @@ WITH marked AS (
         CAST(:peak AS numeric[]), CAST(:position_lots AS bigint[]), CAST(:mid AS numeric[])
     )
     ON CONFLICT (venue, account, symbol, at, epoch) DO NOTHING
-    RETURNING venue, account, symbol, peak
+    RETURNING venue, account, symbol, epoch, peak
 )
-INSERT INTO positions AS p (venue, account, symbol, peak_pnl)
-SELECT venue, account, symbol, GREATEST(max(peak), 0)
+INSERT INTO equity_peaks AS p (venue, account, symbol, epoch, peak)
+SELECT venue, account, symbol, epoch, max(peak)
 FROM marked
-GROUP BY venue, account, symbol
-ORDER BY venue, account, symbol
-ON CONFLICT (venue, account, symbol) DO UPDATE SET
-    peak_pnl = GREATEST(p.peak_pnl, excluded.peak_pnl)
+GROUP BY venue, account, symbol, epoch
+ORDER BY venue, account, symbol, epoch
+ON CONFLICT (venue, account, symbol, epoch) DO UPDATE SET
+    peak = GREATEST(p.peak, excluded.peak)
 """)
 
 DECISIONS: Final = text("""

@@ -27,9 +27,16 @@ from infra.postgres.journal import write_decision
 from infra.postgres.times import to_ms, to_time
 
 _FACTS: Final = text("""
-SELECT p.fills, p.unpriced, p.quantity, p.cash, p.fees, p.last_trade_at, p.peak_pnl, i.lot_size
-FROM positions p LEFT JOIN instruments i ON i.venue = p.venue AND i.symbol = p.symbol
-WHERE p.venue = :venue AND p.account = :account AND p.symbol = :symbol
+SELECT COALESCE(p.fills, 0) AS fills, COALESCE(p.unpriced, 0) AS unpriced,
+       COALESCE(p.quantity, 0) AS quantity, COALESCE(p.cash, 0) AS cash,
+       COALESCE(p.fees, 0) AS fees, p.last_trade_at, i.lot_size,
+       (
+           SELECT max(peak) FROM equity_peaks
+           WHERE venue = :venue AND account = :account AND symbol = :symbol AND epoch >= :epoch
+       ) AS peak_pnl
+FROM (SELECT 1) AS always
+LEFT JOIN positions p ON p.venue = :venue AND p.account = :account AND p.symbol = :symbol
+LEFT JOIN instruments i ON i.venue = :venue AND i.symbol = :symbol
 """)
 
 FILLS: Final = text("""
@@ -61,15 +68,6 @@ _ALERTS: Final = text("""
 SELECT venue, account, symbol, severity, text, at FROM alerts
 WHERE at >= :since ORDER BY at DESC, id DESC LIMIT :limit
 """)
-
-_NOTHING: Final = LedgerFacts(
-    fills=0,
-    position=0,
-    cash=Decimal(0),
-    fees=Decimal(0),
-    last_trade_ms=None,
-    peak_pnl=Decimal(0),
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,10 +102,13 @@ class PostgresLedger:
             lambda c: control.close_epoch(c, market, epoch, reason)
         )
 
-    async def facts(self, market: MarketId) -> LedgerFacts:
-        """Folds over this market's fills, in today's lots; zeros for a market never traded."""
-        rows = await self._rows(_FACTS, market, {})
-        return _facts(market, rows[0]) if rows else _NOTHING
+    async def facts(self, market: MarketId, life_epoch: int) -> LedgerFacts:
+        """Folds over this market's fills, in today's lots; zeros for a market never traded.
+
+        `peak_pnl` is the highest peak marked in `life_epoch` or a later one, None without a mark.
+        """
+        (row,) = await self._rows(_FACTS, market, {"epoch": life_epoch})
+        return _facts(market, row)
 
     async def fills(self, market: MarketId, since_ms: int = 0) -> Sequence[Fill]:
         """Booked fills of a market, oldest first, in the ticks and lots they were booked in."""

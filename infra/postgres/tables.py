@@ -120,7 +120,6 @@ positions = Table(
     Column("cash", Numeric, nullable=False, server_default="0"),
     Column("fees", Numeric, nullable=False, server_default="0"),
     Column("last_trade_at", DateTime(timezone=True)),
-    Column("peak_pnl", Numeric, nullable=False, server_default="0"),
     PrimaryKeyConstraint("venue", "account", "symbol"),
 )
 
@@ -136,6 +135,15 @@ equity = Table(
     _number("mid"),
     PrimaryKeyConstraint("venue", "account", "symbol", "at", "epoch"),
     CheckConstraint(_finite("pnl", "peak", "mid"), name="equity_finite"),
+)
+
+equity_peaks = Table(
+    "equity_peaks",
+    metadata,
+    *_market(),
+    _whole("epoch"),
+    _number("peak"),
+    PrimaryKeyConstraint("venue", "account", "symbol", "epoch"),
 )
 
 control_decisions = Table(

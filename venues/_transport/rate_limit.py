@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
+from math import isfinite
 
 from desk.ports import Clock
 from desk.units import NS_PER_S
@@ -130,9 +131,10 @@ class RateBudget:
 
 def _number(text: str | None) -> float | None:
     try:
-        return None if text is None else float(text)
+        value = None if text is None else float(text)
     except ValueError:
         return None
+    return value if value is not None and isfinite(value) else None
 
 
 def _delay_s(value: float, wall_ns: int) -> float:

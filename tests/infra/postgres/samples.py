@@ -76,11 +76,16 @@ def answered(
 
 
 def mark(
-    number: int, *, market: MarketId = MARKET, pnl: str = "1.5", peak: str = "2.5"
+    number: int,
+    *,
+    market: MarketId = MARKET,
+    epoch: int = 1,
+    pnl: str = "1.5",
+    peak: str = "2.5",
 ) -> EquityMark:
     return EquityMark(
         market=market,
-        epoch=1,
+        epoch=epoch,
         pnl=Decimal(pnl),
         peak=Decimal(peak),
         position=4,

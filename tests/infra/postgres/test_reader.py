@@ -33,14 +33,14 @@ pytestmark = pytest.mark.services
 
 
 async def test_a_market_never_traded_has_empty_facts(ledger: PostgresLedger) -> None:
-    facts = await ledger.facts(MARKET)
+    facts = await ledger.facts(MARKET, 1)
     assert facts == LedgerFacts(
         fills=0,
         position=0,
         cash=Decimal(0),
         fees=Decimal(0),
         last_trade_ms=None,
-        peak_pnl=Decimal(0),
+        peak_pnl=None,
     )
 
 
@@ -48,7 +48,7 @@ async def test_facts_fold_fills_in_lots_and_quote_currency(ledger: PostgresLedge
     await ledger.remember_instrument(BTC)
     fills = [fill(1, price=100, lots=3), fill(2, side=Side.SELL, price=110, lots=5)]
     assert await ledger.book_fills(MARKET, fills) == 2
-    facts = await ledger.facts(MARKET)
+    facts = await ledger.facts(MARKET, 1)
     assert (facts.fills, facts.position, facts.last_trade_ms) == (2, -2, START_MS + 2)
     assert facts.cash == BTC.notional(110, 5) - BTC.notional(100, 3)
     assert facts.fees == Decimal("0.02")
@@ -63,7 +63,7 @@ async def test_fills_are_booked_once_whoever_books_them(ledger: PostgresLedger) 
         ledger.book_fills(MARKET, [*fills, *fills]),
     )
     assert sum(new) == 200
-    facts = await ledger.facts(MARKET)
+    facts = await ledger.facts(MARKET, 1)
     assert (facts.fills, facts.position) == (200, 600)
     assert facts.cash == -200 * BTC.notional(100, 3)
     assert await ledger.book_fills(MARKET, []) == 0
@@ -74,17 +74,17 @@ async def test_a_fill_of_an_unknown_instrument_is_booked_but_not_guessed(
 ) -> None:
     assert await ledger.book_fills(MARKET, [fill(1)]) == 1
     with pytest.raises(Unavailable, match="call remember_instrument"):
-        await ledger.facts(MARKET)
+        await ledger.facts(MARKET, 1)
     await ledger.remember_instrument(BTC)
     await ledger.remember_instrument(BTC)
-    facts = await ledger.facts(MARKET)
+    facts = await ledger.facts(MARKET, 1)
     assert (facts.fills, facts.position, facts.cash) == (1, 3, -BTC.notional(100, 3))
 
 
 async def test_a_changed_tick_and_lot_leaves_history_as_it_was(ledger: PostgresLedger) -> None:
     await ledger.remember_instrument(BTC)
     await ledger.book_fills(MARKET, [fill(1, price=100, lots=4)])
-    before = await ledger.facts(MARKET)
+    before = await ledger.facts(MARKET, 1)
     finer = type(BTC)(
         venue=BTC.venue,
         symbol=BTC.symbol,
@@ -93,13 +93,13 @@ async def test_a_changed_tick_and_lot_leaves_history_as_it_was(ledger: PostgresL
         multiplier=BTC.multiplier,
     )
     await ledger.remember_instrument(finer)
-    after = await ledger.facts(MARKET)
+    after = await ledger.facts(MARKET, 1)
     assert (after.position, after.cash) == (16, before.cash)
     await ledger.remember_instrument(
         type(BTC)(venue=BTC.venue, symbol=BTC.symbol, tick_size=BTC.tick_size, lot_size=Decimal(1))
     )
     with pytest.raises(Unavailable, match="not a whole number of lots"):
-        await ledger.facts(MARKET)
+        await ledger.facts(MARKET, 1)
 
 
 async def test_a_fill_of_another_market_is_a_mistake(ledger: PostgresLedger) -> None:
@@ -167,8 +167,26 @@ async def test_series_and_counts(ledger: PostgresLedger, start_writer: StartWrit
     assert await ledger.peak_since(MARKET, START_MS) == 9
     assert await ledger.peak_since(MARKET, START_MS + 3) == 4
     assert await ledger.peak_since(OTHER, START_MS) is None
-    assert (await ledger.facts(MARKET)).peak_pnl == 9
+    assert (await ledger.facts(MARKET, 1)).peak_pnl == 9
+    assert (await ledger.facts(MARKET, 2)).peak_pnl is None
     assert await ledger.order_counts(MARKET, 0) == {"accepted": 1, "unanswered": 1}
+
+
+async def test_a_peak_belongs_to_the_life_it_was_marked_in(
+    ledger: PostgresLedger, start_writer: StartWriter
+) -> None:
+    marks = [
+        mark(1, epoch=4, peak="90"),
+        mark(2, epoch=5, peak="-30"),
+        mark(3, epoch=6, peak="-20"),
+        mark(4, epoch=6, peak="-25"),
+    ]
+    async with start_writer() as running:
+        for one in (*marks, *marks):
+            running.writer.record(one)
+        assert await running.writer.flush(5)
+    peaks = [(await ledger.facts(MARKET, epoch)).peak_pnl for epoch in (4, 5, 6, 7)]
+    assert peaks == [90, -20, -20, None]
 
 
 async def test_fills_by_market_and_time_use_an_index(
@@ -202,15 +220,15 @@ async def test_trouble_is_unavailable_soon_and_passes(ledger_url: str, trouble: 
         getattr(link, trouble)()
         async with asyncio.timeout(3):
             with pytest.raises(Unavailable):
-                await ledger.facts(MARKET)
+                await ledger.facts(MARKET, 1)
         link.mend()
         link.thaw()
-        assert (await ledger.facts(MARKET)).fills == 0
+        assert (await ledger.facts(MARKET, 1)).fills == 0
         await database.close()
 
 
 async def test_a_ledger_without_its_tables_is_unavailable(database_url: str) -> None:
     database = open_database(database_url)
     with pytest.raises(Unavailable, match='relation "positions" does not exist'):
-        await PostgresLedger(database).facts(MARKET)
+        await PostgresLedger(database).facts(MARKET, 1)
     await database.close()

@@ -67,7 +67,7 @@ async def test_every_kind_is_written_once_however_often_recorded(
         assert running.writer.behind_s() == 0
     for table in ("orders", "fills", "equity", "control_decisions"):
         assert await count(ledger_url, table) == 700
-    facts = await ledger.facts(MARKET)
+    facts = await ledger.facts(MARKET, 1)
     assert (facts.fills, facts.position) == (700, 2100)
     priced = await fetch(ledger_url, "SELECT DISTINCT price, quantity FROM orders")
     assert priced == [(BTC.price(200), BTC.quantity(5))]
@@ -229,7 +229,7 @@ async def test_postgres_killed_under_load_loses_and_doubles_nothing(
     counts = "SELECT count(*), count(outcome) FROM orders"
     assert await fetch(scratch.url, counts) == [(known, known)]
     assert await fetch(scratch.url, "SELECT count(*) FROM fills") == [(known,)]
-    facts = await ledger.facts(MARKET)
+    facts = await ledger.facts(MARKET, 1)
     assert (facts.fills, facts.position) == (known, 3 * known)
     assert facts.cash == -known * BTC.notional(100, 3)
     assert await ledger.book_fills(MARKET, [fill(n) for n in range(known)]) == 0

@@ -5,6 +5,7 @@ import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from decimal import Decimal
 
 import pytest
 
@@ -279,8 +280,8 @@ async def test_markets_come_with_the_accounts_fees_or_else_the_configured_ones()
         (told,) = await venue.instruments()
         (silent,) = await venue.instruments()
         assert scripted.seen["/perps/fees"][0].headers["x-api-key"] == "ocx_sk_x"
-    assert (told.maker_fee_bps, told.taker_fee_bps) == (-1, 5)
-    assert silent.maker_fee_bps == 2
+    assert (told.maker_fee_bps, told.taker_fee_bps) == (Decimal(-1), Decimal(5))
+    assert silent.maker_fee_bps == Decimal(2)
 
 
 async def test_the_clock_is_compared_to_half_a_second() -> None:

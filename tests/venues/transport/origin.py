@@ -3,7 +3,7 @@
 import asyncio
 import ssl
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
@@ -18,6 +18,13 @@ class SystemClock:
 
     def wall_ns(self) -> int:
         return time.time_ns()
+
+
+async def eventually(true: Callable[[], bool], within_s: float = 5.0) -> None:
+    """Look again until it is true; TimeoutError when it does not become so in time."""
+    async with asyncio.timeout(within_s):
+        while not true():  # noqa: ASYNC110 - what is awaited happens on the other side of a socket
+            await asyncio.sleep(0.005)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +91,9 @@ class _Incoming:
     def __init__(self) -> None:
         self.parser: httptools.HttpRequestParser | None = None
         self.complete: list[Request] = []
-        self._target, self._headers, self._body = "", {}, b""
+        self._target = ""
+        self._headers: dict[str, str] = {}
+        self._body = b""
 
     def on_message_begin(self) -> None:
         self._target, self._headers, self._body = "", {}, b""

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from desk.errors import ConfigurationFault, NotSent, Unresolved
-from tests.venues.transport.origin import Origin, SystemClock, answer
+from tests.venues.transport.origin import Origin, SystemClock, answer, eventually
 from venues._transport.http import HttpPool, encode_headers
 
 
@@ -156,9 +156,7 @@ async def test_lost_connections_are_reopened_before_anybody_asks(server: Origin)
     async with running_pool(server.base_url, connections=2) as pool:
         for writer in server.writers:
             writer.close()
-        async with asyncio.timeout(5):
-            while server.connections < 4 or pool.connected < 2:
-                await asyncio.sleep(0.005)
+        await eventually(lambda: server.connections == 4 and pool.connected == 2)
 
 
 @pytest.mark.parametrize(

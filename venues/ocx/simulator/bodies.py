@@ -69,7 +69,7 @@ class Fields:
         if value is None and default is not None:
             return default
         try:
-            return values(value)
+            return values(value if isinstance(value, str) else "")
         except ValueError:
             allowed = ", ".join(values)
             raise invalid(f"{name} must be one of {allowed}") from None

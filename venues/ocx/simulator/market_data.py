@@ -151,7 +151,7 @@ def _market(world: World, symbol: str) -> dict[str, Any]:
 
 def _docs_market(world: World, symbol: str) -> dict[str, Any]:
     instrument = world.instrument(symbol)
-    base = symbol.split("-")[0]
+    base = symbol.partition("-")[0]
     return {
         "id": symbol,
         "symbol": symbol,
@@ -172,7 +172,7 @@ def _gitbook_market(world: World, symbol: str) -> dict[str, Any]:
     return {
         "marketId": symbol,
         "type": "future" if world.markets[symbol].expiry else "perpetual",
-        "base": symbol.split("-")[0],
+        "base": symbol.partition("-")[0],
         "quote": "USDC",
         "tickSize": format(instrument.tick_size, "f"),
         "stepSize": format(instrument.lot_size, "f"),

@@ -88,7 +88,7 @@ class OcxSimulator:
     ) -> None:
         if self._running is not None:
             self._running.cancel()
-        await self._stack.__aexit__(kind, error, trace)
+        await self._stack.aclose()
 
     def _application(self) -> web.Application:
         application = web.Application()

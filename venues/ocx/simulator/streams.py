@@ -5,6 +5,7 @@ There is no resume: every connection starts with a new snapshot, `Last-Event-ID`
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 from aiohttp import web
 
@@ -83,10 +84,8 @@ class StreamDesk:
         response.headers["Cache-Control"] = "no-cache"
         await response.prepare(request)
         writer = EventWriter(self._world, request, response, site)
-        try:
+        with suppress(StreamEndedError):
             await self._run(writer, source, site, interval_ms / 1000)
-        except StreamEndedError:
-            pass
         return response
 
     async def _run(

@@ -79,7 +79,6 @@ _TABLES: Final = (
         cash numeric NOT NULL DEFAULT 0,
         fees numeric NOT NULL DEFAULT 0,
         last_trade_at timestamptz,
-        peak_pnl numeric NOT NULL DEFAULT 0,
         PRIMARY KEY (venue, account, symbol)
     )
     """,
@@ -99,6 +98,16 @@ _TABLES: Final = (
             pnl > '-Infinity' AND pnl < 'Infinity' AND peak > '-Infinity' AND peak < 'Infinity'
             AND mid > '-Infinity' AND mid < 'Infinity'
         )
+    )
+    """,
+    """
+    CREATE TABLE equity_peaks (
+        venue text NOT NULL,
+        account text NOT NULL,
+        symbol text NOT NULL,
+        epoch bigint NOT NULL,
+        peak numeric NOT NULL,
+        PRIMARY KEY (venue, account, symbol, epoch)
     )
     """,
     """
@@ -174,6 +183,7 @@ def downgrade() -> None:
         "kills",
         "session_epochs",
         "control_decisions",
+        "equity_peaks",
         "equity",
         "positions",
         "fills",

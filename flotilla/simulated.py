@@ -1,0 +1,66 @@
+"""Which simulated markets the program offers, and how the simulated venues are set up."""
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Final
+
+from venues.ocx.simulator.settings import (
+    FlowKind,
+    SeedAccount,
+    SimMarket,
+    SimulatorSettings,
+)
+from venues.simulation.replay import instrument_of, opening_price
+
+RATE_PER_MINUTE: Final = 60_000
+COLLATERAL: Final = Decimal(1_000_000)
+SYMBOLS: Final = (
+    "BTC-PERP",
+    "ETH-PERP",
+    "SOL-PERP",
+    "XRP-PERP",
+    "DOGE-PERP",
+    "AVAX-PERP",
+    "LINK-PERP",
+    "LTC-PERP",
+    "ADA-PERP",
+    "XAUT-USDC-PERP",
+    *(f"SIM{number}-PERP" for number in range(1, 191)),
+)
+_PRICES: Final = ("60000", "3000", "150", "2.5", "0.25", "35", "20", "90", "0.8", "2600")
+
+
+def ocx_settings(
+    *, count: int, regime: str, replay: Path | None, key: str, rate_per_minute: int
+) -> SimulatorSettings:
+    """A venue with `count` markets and one account that `key` opens."""
+    return SimulatorSettings(
+        accounts=(
+            SeedAccount(
+                name="main",
+                api_key_secret=key,
+                perps_collateral=COLLATERAL,
+                rate_per_minute=rate_per_minute,
+            ),
+        ),
+        markets=tuple(_market(index, regime, replay) for index in range(count)),
+    )
+
+
+def _market(index: int, regime: str, replay: Path | None) -> SimMarket:
+    symbol = SYMBOLS[index]
+    if replay is not None:
+        recorded = instrument_of(replay, "ocx", symbol)
+        return SimMarket(
+            symbol=symbol,
+            price=opening_price(replay),
+            tick=recorded.tick_size,
+            lot=recorded.lot_size,
+            flow=FlowKind.REPLAY,
+            replay=replay,
+        )
+    price = Decimal(_PRICES[index % len(_PRICES)])
+    # One tick is about a fifth of a basis point, one lot about one unit of quote currency.
+    tick = Decimal(1).scaleb(price.adjusted() - 5)
+    lot = Decimal(1).scaleb(-price.adjusted() - 1)
+    return SimMarket(symbol=symbol, price=price, tick=tick, lot=lot, regime=regime)

@@ -1,0 +1,15 @@
+"""The machine's clock behind the desk's port; nothing else in the house reads time for decisions."""
+
+import time
+
+
+class SystemClock:
+    """Implements `desk.ports.Clock`."""
+
+    def monotonic_ns(self) -> int:
+        """Nanoseconds that never go back; for ages and deadlines."""
+        return time.monotonic_ns()
+
+    def wall_ns(self) -> int:
+        """Unix nanoseconds; for records and for the venue's clock."""
+        return time.time_ns()

@@ -1,0 +1,1 @@
+"""PostgreSQL, Valkey and Temporal as child processes of this one, on loopback only."""

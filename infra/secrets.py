@@ -1,0 +1,57 @@
+"""Secrets on disk: readable by their owner alone, or refused.
+
+The one rule: no secret ever reaches a message; faults name the file and the remedy.
+"""
+
+import os
+import secrets
+from pathlib import Path
+
+from desk.errors import ConfigurationFault
+
+
+def read_secret(path: Path, name: str) -> str:
+    """Text of a 0600 file without the closing newline.
+
+    Raises ConfigurationFault, naming `name`, when the file is missing, unreadable, empty or open
+    to its group or to others.
+    """
+    try:
+        mode = path.stat().st_mode
+        text = path.read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        raise ConfigurationFault(
+            f"{name} points to {path}, which does not exist; create it with mode 0600."
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not text"
+        raise ConfigurationFault(
+            f"{name} points to {path}, which cannot be read ({reason}); "
+            "make it a text file that this account owns, with mode 0600."
+        ) from None
+    if mode & 0o077:
+        raise ConfigurationFault(
+            f"{name} points to {path}, which other accounts can open; run: chmod 600 {path}"
+        )
+    if not text:
+        raise ConfigurationFault(f"{name} points to {path}, which is empty; put the secret in it.")
+    return text
+
+
+def read_or_create_secret(path: Path, name: str) -> str:
+    """The secret in `path`; a new random one (url-safe, 192 bits) when the file does not exist."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists():
+        write_private(path, secrets.token_urlsafe(24))
+    return read_secret(path, name)
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file of mode 0600 in one step: readers see the old text or the new, never half."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
+    draft.replace(path)

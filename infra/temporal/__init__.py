@@ -1,0 +1,1 @@
+"""The Temporal client and what the server must be able to do."""
