@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from desk.identity import OrderIdentity, Slot, base36
 from desk.orders import Batch, NewOrder
@@ -21,6 +21,11 @@ CycleIdentity: TypeAlias = tuple[str, int, int]
 _Inside: TypeAlias = tuple[Ticks | None, Ticks | None]
 """Highest bid and lowest ask, None where there is none."""
 
+# An enum member costs 50 ns to look up in Python 3.11, and a plan looks up dozens.
+_BUY: Final = Side.BUY
+_SELL: Final = Side.SELL
+_RESTING: Final = WorkingState.RESTING
+_CLOSED: Final = WorkingState.CLOSED
 _OPEN = (WorkingState.UNRESOLVED, WorkingState.IN_FLIGHT, WorkingState.CANCELLING)
 
 
@@ -97,11 +102,13 @@ def plan(
     """
     if len(target) > rules.max_batch_orders and rules.atomic_ladder:
         target = sorted(target, key=_depth)[: rules.max_batch_orders]
-    live = [order for order in working if order.state is not WorkingState.CLOSED]
+    live = [order for order in working if order.state is not _CLOSED]
     blocked = _blocked(live)
     if blocked and rules.atomic_ladder:
         return Plan(batch=None, reason=_why(live))
     difference = _compare(target, live, blocked, rules.tolerance_bps)
+    if blocked:
+        difference = _hold_back(difference, live)
     if not (difference.place or difference.remove):
         return Plan(batch=None, reason=_why(live) if blocked else PlanReason.UNCHANGED)
     urgent = bool(difference.unsafe) or not target
@@ -119,7 +126,7 @@ def plan(
 
 def _key(slot: Slot) -> int:
     # Hashing a Slot costs more than the rest of a comparison.
-    return 2 * slot.level + (slot.side is Side.BUY)
+    return 2 * slot.level + (slot.side is _BUY)
 
 
 def _depth(level: TargetLevel) -> int:
@@ -128,7 +135,7 @@ def _depth(level: TargetLevel) -> int:
 
 def _blocked(live: list[WorkingOrder]) -> set[int]:
     """Keys of slots that hold an order whose outcome is open."""
-    return {_key(w.order.slot) for w in live if w.state is not WorkingState.RESTING}
+    return {_key(w.order.slot) for w in live if w.state is not _RESTING}
 
 
 def _why(live: list[WorkingOrder]) -> PlanReason:
@@ -143,20 +150,23 @@ def _compare(
     blocked: set[int],
     tolerance_bps: Decimal,
 ) -> _Difference:
-    inside = _inside([(level.slot.side, level.price) for level in target])
+    bids = [level.price for level in target if level.slot.side is _BUY]
+    asks = [level.price for level in target if level.slot.side is _SELL]
+    inside = _inside(bids, asks)
     wanted = {_key(level.slot): level for level in target}
     incumbents: dict[int, WorkingOrder] = {}
     remove: list[WorkingOrder] = []
     unsafe: list[WorkingOrder] = []
     for working in live:
         key = _key(working.order.slot)
-        if working.state is not WorkingState.RESTING or (key in blocked and key in wanted):
+        if working.state is not _RESTING:
             continue
-        if _unsafe(working.order, inside):
+        wrong = _unsafe(working.order, inside)
+        if wrong:
             unsafe.append(working)
-        if key not in wanted or key in incumbents:
+        if key not in wanted or key in incumbents or (wrong and key in blocked):
             remove.append(working)
-        else:
+        elif key not in blocked:
             incumbents[key] = working
     tolerance, unit = tolerance_bps.as_integer_ratio()
     reach = (tolerance, unit * int(BPS))
@@ -170,23 +180,38 @@ def _compare(
     return _Difference(place=place, remove=remove, unsafe=unsafe)
 
 
-def _inside(quotes: Sequence[tuple[Side, Ticks]]) -> _Inside:
-    bids = [price for side, price in quotes if side is Side.BUY]
-    asks = [price for side, price in quotes if side is Side.SELL]
+def _hold_back(difference: _Difference, live: list[WorkingOrder]) -> _Difference:
+    """Without the levels that would meet an open order of ours on the other side."""
+    pending = [working.order for working in live if working.state is not _RESTING]
+    inside = _inside(
+        [order.price for order in pending if order.side is _BUY],
+        [order.price for order in pending if order.side is _SELL],
+    )
+    place: list[tuple[TargetLevel, WorkingOrder | None]] = []
+    remove = list(difference.remove)
+    for level, incumbent in difference.place:
+        if not _meets(level.slot.side, level.price, inside):
+            place.append((level, incumbent))
+        elif incumbent is not None and incumbent in difference.unsafe:
+            remove.append(incumbent)
+    return _Difference(place=place, remove=remove, unsafe=difference.unsafe)
+
+
+def _inside(bids: list[Ticks], asks: list[Ticks]) -> _Inside:
     return max(bids, default=None), min(asks, default=None)
 
 
 def _meets(side: Side, price: Ticks, inside: _Inside) -> bool:
     """Whether an order would trade against the other side of `inside`."""
     bid, ask = inside
-    if side is Side.BUY:
+    if side is _BUY:
         return ask is not None and price >= ask
     return bid is not None and price <= bid
 
 
 def _unsafe(order: NewOrder, inside: _Inside) -> bool:
     """Whether a resting order is on a side to be empty, or meets the other side of the target."""
-    own = inside[0] if order.side is Side.BUY else inside[1]
+    own = inside[0] if order.side is _BUY else inside[1]
     return own is None or _meets(order.side, order.price, inside)
 
 
@@ -214,8 +239,8 @@ def _stepwise(
     # Wrong quotes first, then gaps; the innermost first among each.
     place = sorted(difference.place, key=lambda pair: (pair[1] is None, pair[0].slot.level))
     later = place[rules.max_batch_orders :]
-    gone = difference.remove + [old for _, old in later if old in difference.unsafe]
-    cancels = [old.order.client_order_id for old in gone if old is not None]
+    gone = difference.remove + [old for _, old in later if old and old in difference.unsafe]
+    cancels = [old.order.client_order_id for old in gone]
     orders = []
     for level, incumbent in place[: rules.max_batch_orders]:
         old_id = None if incumbent is None else incumbent.order.client_order_id

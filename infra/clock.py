@@ -1,4 +1,4 @@
-"""The machine's clock behind the desk's port; nothing else in the house reads time for decisions."""
+"""The machine's clock behind the desk's port; the only place from which decisions get time."""
 
 import time
 

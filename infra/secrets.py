@@ -40,7 +40,7 @@ def read_secret(path: Path, name: str) -> str:
 
 def read_or_create_secret(path: Path, name: str) -> str:
     """The secret in `path`; a new random one (url-safe, 192 bits) when the file does not exist."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not path.exists():
         write_private(path, secrets.token_urlsafe(24))
     return read_secret(path, name)

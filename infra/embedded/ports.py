@@ -60,6 +60,10 @@ class PortBook:
             )
         return self._give(name, port)
 
+    def passing(self) -> int:
+        """A free port that nobody has to find again."""
+        return self._any()
+
     def save(self) -> None:
         """Remember what was chosen."""
         merged = self._remembered() | self._given

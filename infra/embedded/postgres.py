@@ -182,8 +182,8 @@ class Postgres:
         found = done.stdout.strip()
         if found != MAJOR:
             raise ConfigurationFault(
-                f"{self._cluster} holds {f'PostgreSQL {found} data' if found else 'no database'}, "
-                f"and this version of Flotilla brings PostgreSQL {MAJOR}; choose another --data-dir "
+                f"{self._cluster} holds {f'PostgreSQL {found} data' if found else 'no database'}; "
+                f"this version of Flotilla brings PostgreSQL {MAJOR}; choose another --data-dir "
                 "or set FLOTILLA_DATABASE_URL to a server of your own."
             )
 

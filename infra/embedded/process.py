@@ -50,8 +50,8 @@ class Child:
 
     async def exited(self) -> int:
         """Wait for the end; exit code, or minus the signal that ended it."""
-        while (code := self._process.poll()) is None:
-            await asyncio.sleep(_POLL_S)  # noqa: ASYNC110 - a reader or watcher ties us to one loop
+        while (code := self._process.poll()) is None:  # noqa: ASYNC110 - no event tells of it
+            await asyncio.sleep(_POLL_S)
         return code
 
     async def stop(self, patience_s: float) -> int:

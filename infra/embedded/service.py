@@ -7,6 +7,7 @@ from typing import Protocol
 
 from infra.embedded.process import Command
 
+
 class Service(Protocol):
     """One embedded service with its folder, port and secret settled."""
 

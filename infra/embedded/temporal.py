@@ -34,7 +34,7 @@ _PRAGMAS = ("journal_mode=wal", "synchronous=1")
 
 
 class Temporal:
-    """A server on `folder`; `side_port` gives a free port for metrics and for HTTP at each start."""
+    """A server on `folder`; `side_port` gives free ports for metrics and HTTP at each start."""
 
     name = "temporal"
 
@@ -67,7 +67,7 @@ class Temporal:
     async def prepare(self) -> None:
         """Find the program and make the folder."""
         self._binary = temporal_binary()
-        self._folder.mkdir(parents=True, exist_ok=True)
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def command(self) -> Command:
         """The development server. Search attribute flags count at the first start only."""

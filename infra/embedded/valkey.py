@@ -72,7 +72,7 @@ class Valkey:
 
     def _prepare(self) -> None:
         self._binary = valkey_binary()
-        self._folder.mkdir(parents=True, exist_ok=True)
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._password = read_or_create_secret(self._secret, "The Valkey password file")
         settings = (
             f"bind {LOOPBACK}",

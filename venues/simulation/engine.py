@@ -172,11 +172,12 @@ class Engine:
 
         Shrinking takes from the back of the queue; growing joins the back, and first trades with
         whatever rests across the price. The account's own crossed orders are cancelled.
+        Ignored while the market is halted or expired.
         """
         owner, market = self._state.accounts[account], self._state.markets[symbol]
         if not owner.house:
             raise ValueError(f"account {account} is not a house account")
-        if not market.expired:
+        if market.tradable:
             for level in levels:
                 set_level(self._state, market, owner, level)
         self._state.finish()

@@ -1,6 +1,7 @@
 """The engine's memory of what happened: bounded, numbered, and delivered once a call is complete.
 
-Numbers grow by one for each logged event; a gap at the front means the oldest were dropped.
+Numbers grow by one for each event; they are missing where the oldest were dropped or where the
+crowd traded with itself, which is told to listeners but not kept.
 """
 
 from collections import deque
@@ -8,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import fields
 from decimal import Decimal
 from enum import Enum
+from itertools import takewhile
 from typing import Any
 
 from desk.orders import TimeInForce
@@ -66,8 +68,8 @@ class EventLog:
 
     def since(self, sequence: int) -> list[LoggedEvent]:
         """Kept events with a higher number."""
-        skip = max(0, len(self._kept) - (self.sequence - sequence))
-        return [event for at, event in enumerate(self._kept) if at >= skip]
+        newest = takewhile(lambda event: event.sequence > sequence, reversed(self._kept))
+        return list(newest)[::-1]
 
     def resting_between(self, account: str, start_ns: int, end_ns: int) -> list[str]:
         """Ids of the account's orders that rested at some moment of [start, end)."""

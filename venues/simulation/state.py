@@ -116,7 +116,9 @@ class State:
         market.trades.append(execution)
         maker_fee = self._fill(market, maker, execution, maker=True)
         taker_fee = self._fill(market, taker, execution, maker=False)
-        self.log.record(
+        among_crowd = self.accounts[maker.account].house and self.accounts[taker.account].house
+        tell = self.log.announce if among_crowd else self.log.record
+        tell(
             Trade(
                 sequence=self.log.next_sequence(),
                 at_ns=now,

@@ -1,6 +1,7 @@
 """A stand-in for OCX on loopback whose every answer is written by the test."""
 
 import asyncio
+import random
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
@@ -14,8 +15,10 @@ from aiohttp import web
 from desk.identity import Slot
 from desk.instrument import Instrument
 from desk.orders import Batch, NewOrder
+from desk.ports import Venue
 from desk.risk.approval import SEAL, Approved
 from desk.units import Side
+from venues.ocx import build
 
 SYMBOL = "BTC-USDC-PERP"
 INSTRUMENT = Instrument(
@@ -130,6 +133,23 @@ async def scripted_venue() -> AsyncIterator[ScriptedVenue]:
             for queue in queues:
                 queue.put_nowait(b"")
         await runner.cleanup()
+
+
+@asynccontextmanager
+async def running(
+    scripted: ScriptedVenue, *, hold: bool = True, **settings: object
+) -> AsyncIterator[Venue]:
+    given = {"base_url": scripted.base_url, "api_key": "ocx_sk_x", **settings}
+    venue = build(given, account="main", clock=SystemClock(), random=random.Random(1))
+    async with asyncio.TaskGroup() as group:
+        holder = group.create_task(venue.run() if hold else asyncio.Event().wait())
+        try:
+            if hold:
+                await scripted.until(lambda: scripted.seen["/perps/stream/user"])
+            yield venue
+        finally:
+            holder.cancel()
+            await venue.close()
 
 
 def frame(name: str, payload: object, *, seq: int, sse_id: bool = False) -> bytes:

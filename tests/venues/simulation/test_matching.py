@@ -200,7 +200,11 @@ def test_a_halted_market_refuses_orders_but_lets_them_be_cancelled() -> None:
 def test_preview_says_what_submit_would_and_changes_nothing() -> None:
     x = exchange(collateral=1)
     fine = x.engine.preview("ann", ask(BUY, 1000, 10))
-    assert (fine.approved, fine.notional, fine.margin_required) == (True, 1, Decimal("0.1"))
+    assert (fine.approved, fine.notional, fine.margin_required) == (
+        True,
+        Decimal(1),
+        Decimal("0.1"),
+    )
     bad = x.engine.preview("ann", ask(BUY, 1000, 101))
     assert bad.report is not None
     assert bad.report.reason is RejectReason.MARGIN

@@ -55,11 +55,11 @@ def test_position_keeps_entry_and_realized_pnl() -> None:
     x.order("cat", BUY, 1010, 40)
     x.order("ann", SELL, 1010, 40)
     seen = x.engine.position("ann", SYMBOL)
-    assert (seen.lots, seen.entry_price, seen.realized_pnl) == (60, 100, Decimal("0.04"))
+    assert (seen.lots, seen.entry_price, seen.realized_pnl) == (60, Decimal(100), Decimal("0.04"))
     x.order("cat", BUY, 1010, 100)
     x.order("ann", SELL, 1010, 100)
     flipped = x.engine.position("ann", SYMBOL)
-    assert (flipped.lots, flipped.entry_price) == (-40, 101)
+    assert (flipped.lots, flipped.entry_price) == (-40, Decimal(101))
     assert flipped.position_id != seen.position_id
 
 

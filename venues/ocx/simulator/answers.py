@@ -45,6 +45,11 @@ def invalid(message: str, code: str = "INVALID_REQUEST") -> ApiError:
     return ApiError(400, code, message)
 
 
+def unknown_market(symbol: str) -> ApiError:
+    """A market that is not listed."""
+    return ApiError(404, "UNKNOWN_MARKET", f"there is no market {symbol}")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Meaning:
     status: int

@@ -17,7 +17,7 @@ from venues.ocx.simulator.answers import ApiError, invalid
 from venues.ocx.simulator.world import World
 from venues.simulation.orders import OrderKind, OrderRequest, OrderSource
 
-_NUMBER = re.compile(r"\A(?:0|[1-9][0-9]*)(?:\.[0-9]+)?\Z")
+_NUMBER = re.compile(r"\A(?:0|[1-9][0-9]{0,14})(?:\.[0-9]{1,12})?\Z")
 _CLIENT_ID = re.compile(r"\A[A-Za-z0-9_-]+\Z")
 _Choice = TypeVar("_Choice", bound=StrEnum)
 

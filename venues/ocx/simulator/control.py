@@ -6,7 +6,7 @@ None of this is part of OCX's protocol; a client of OCX never calls it.
 from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
 from ipaddress import ip_address
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 from aiohttp import web
@@ -19,7 +19,8 @@ from venues.ocx.simulator.faultfile import decode_faults
 from venues.ocx.simulator.pump import Pump
 from venues.ocx.simulator.world import World
 
-Positive = Annotated[float, msgspec.Meta(gt=0)]
+_Lever = TypeVar("_Lever")
+Positive = Annotated[int, msgspec.Meta(gt=0)]
 
 
 class Shock(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
@@ -185,8 +186,7 @@ def _guarded(
     async def serve(request: web.Request) -> web.Response:
         raw = await request.read()
         try:
-            if not ip_address(request.remote or "0.0.0.0").is_loopback:
-                raise ApiError(403, "FORBIDDEN", "the levers work from loopback only")
+            _require_loopback(request)
             body = lever(request, raw)
         except ApiError as error:
             shown = {"error": error.code, "message": error.message}
@@ -196,10 +196,12 @@ def _guarded(
     return serve
 
 
-_Order = Any
+def _require_loopback(request: web.Request) -> None:
+    if not ip_address(request.remote or "0.0.0.0").is_loopback:
+        raise ApiError(403, "FORBIDDEN", "the levers work from loopback only")
 
 
-def _decode(raw: bytes, kind: type[_Order]) -> _Order:
+def _decode(raw: bytes, kind: type[_Lever]) -> _Lever:
     try:
         return msgspec.json.decode(raw, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError) as fault:

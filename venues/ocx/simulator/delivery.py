@@ -5,8 +5,10 @@ By now whatever was asked has been applied.
 
 import asyncio
 
+import msgspec
 from aiohttp import web
 
+from venues.ocx.simulator.answers import ApiError, ErrorWriter
 from venues.ocx.simulator.faults import Fault, FaultKind, Site
 from venues.ocx.simulator.world import World
 
@@ -24,6 +26,7 @@ class Delivery:
 
     def __init__(self, world: World) -> None:
         self._world = world
+        self._writer = ErrorWriter(world.settings)
 
     async def send(
         self, request: web.Request, site: Site, response: web.Response
@@ -55,10 +58,15 @@ class Delivery:
             case _:
                 return web.Response(
                     status=fault.status,
-                    body=b'{"error":"INTERNAL_ERROR","message":"something went wrong"}',
+                    body=msgspec.json.encode(self._writer.body(broken(fault))),
                     content_type="application/json",
                     headers=_kept(response),
                 )
+
+
+def broken(fault: Fault) -> ApiError:
+    """The 5xx a fault asks for."""
+    return ApiError(fault.status, "INTERNAL_ERROR", "something went wrong")
 
 
 def hang_up(request: web.Request) -> web.StreamResponse:

@@ -65,6 +65,7 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """
 
     kind: FaultKind
+    method: str | None = None
     path: str | None = None
     market: str | None = None
     account: str | None = None
@@ -90,6 +91,7 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 class Site:
     """Where in the protocol something is about to happen."""
 
+    method: str | None = None
     path: str | None = None
     market: str | None = None
     account: str | None = None
@@ -111,9 +113,11 @@ class _Armed:
         fault = self.fault
         if fault.path is not None and not fnmatchcase(site.path or "", fault.path):
             return False
-        if fault.market is not None and fault.market != site.market:
-            return False
-        return fault.account is None or fault.account == site.account
+        return (
+            fault.method in {None, site.method}
+            and fault.market in {None, site.market}
+            and fault.account in {None, site.account}
+        )
 
 
 class FaultPlan:

@@ -12,7 +12,7 @@ from aiohttp import web
 from venues.ocx.simulator.answers import Answer, ApiError, ErrorWriter, invalid
 from venues.ocx.simulator.calls import Call, Route
 from venues.ocx.simulator.credentials import Access, Caller, Shown, forbidden, unauthorized
-from venues.ocx.simulator.delivery import Delivery, hang_up
+from venues.ocx.simulator.delivery import Delivery, broken, hang_up
 from venues.ocx.simulator.faults import Fault, FaultKind, Site
 from venues.ocx.simulator.ratelimit import rate_limited
 from venues.ocx.simulator.world import World
@@ -159,7 +159,7 @@ def _refuse(world: World, fault: Fault, caller: Caller | None) -> NoReturn:
                 world.users.revoke(caller.user, caller.key.key_id)
             raise unauthorized("the API key is unknown, expired or revoked")
         case _:
-            raise ApiError(fault.status, "INTERNAL_ERROR", "something went wrong")
+            raise broken(fault)
 
 
 def _call(
@@ -193,6 +193,7 @@ def _site(request: web.Request, body: dict[str, Any] | None, caller: Caller | No
     if market is None and "/orderbook/" in request.path:
         market = request.match_info.get("id")
     return Site(
+        method=request.method,
         path=request.path,
         market=market if isinstance(market, str) else None,
         account=None if caller is None else caller.account,

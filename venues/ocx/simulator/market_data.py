@@ -8,7 +8,7 @@ from typing import Any
 
 from desk.instrument import Instrument
 from venues.ocx.simulator import shapes
-from venues.ocx.simulator.answers import Answer, invalid
+from venues.ocx.simulator.answers import Answer, invalid, unknown_market
 from venues.ocx.simulator.bodies import whole
 from venues.ocx.simulator.calls import Call, Route
 from venues.ocx.simulator.clock import iso_ms
@@ -68,6 +68,8 @@ def trades(world: World, call: Call) -> Answer:
     if not 1 <= limit <= _PAGE:
         raise invalid(f"limit must lie between 1 and {_PAGE}")
     symbol = call.query.get("marketId")
+    if symbol is not None and symbol not in world.markets:
+        raise unknown_market(symbol)
     if call.caller is not None:
         since = whole(call.query, "from", 0) or 0
         own = world.engine.trades(call.account, symbol, since)[:limit]

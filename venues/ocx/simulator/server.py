@@ -13,6 +13,7 @@ from aiohttp import web
 
 from venues.ocx.simulator import account, market_data, orders, quotes, sign_in
 from venues.ocx.simulator.control import Control
+from venues.ocx.simulator.counterflow import with_replay
 from venues.ocx.simulator.faultfile import read_faults
 from venues.ocx.simulator.faults import FaultPlan
 from venues.ocx.simulator.gateway import Gateway
@@ -113,10 +114,16 @@ async def serve(
     *,
     random: Random,
     faults: Path | None = None,
+    replay: Path | None = None,
     on_ready: Callable[[str], None] = lambda _url: None,
 ) -> None:
-    """Serve until cancelled; tells its base URL once it listens. Prints nothing."""
+    """Serve until cancelled; tells its base URL once it listens. Prints nothing.
+
+    `replay` makes the first market replay that recording. ConfigurationFault for a bad file.
+    """
     armed = [] if faults is None else read_faults(faults)
+    if replay is not None:
+        settings = with_replay(settings, replay)
     async with OcxSimulator(settings, port=port, random=random) as simulator:
         for fault in armed:
             simulator.faults.add(fault)

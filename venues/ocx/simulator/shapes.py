@@ -3,7 +3,7 @@
 One fill has one shape, so the stream and the REST reads agree to the letter.
 """
 
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import Any
 
 from desk.instrument import Instrument
@@ -13,11 +13,12 @@ from venues.simulation.orders import Order, OrderReport, OrderStatus
 from venues.simulation.views import AccountTrade, BalanceView, PositionView, PublicTrade
 
 _CENT = Decimal("0.00000001")
+_WIDE = Context(prec=80)
 
 
 def money(value: Decimal) -> str:
     """Quote currency with at most eight decimals, no exponent."""
-    text = format(value.quantize(_CENT), "f").rstrip("0").rstrip(".")
+    text = format(value.quantize(_CENT, context=_WIDE), "f").rstrip("0").rstrip(".")
     return "0" if text in {"", "-0"} else text
 
 

@@ -12,6 +12,7 @@ from aiohttp import web
 from venues.ocx.simulator.answers import ApiError, invalid
 from venues.ocx.simulator.bodies import whole
 from venues.ocx.simulator.credentials import Access, Caller
+from venues.ocx.simulator.delivery import hang_up
 from venues.ocx.simulator.faults import FaultKind, Site
 from venues.ocx.simulator.gateway import Gateway
 from venues.ocx.simulator.settings import OutOfRange
@@ -71,10 +72,13 @@ class StreamDesk:
         try:
             caller = self._gateway.admit(request, access)
             site = Site(
+                method=request.method,
                 path=request.path,
                 market=request.query.get("marketId"),
                 account=None if caller is None else caller.account,
             )
+            if self._world.faults.take(site, FaultKind.REQUEST_LOST) is not None:
+                return hang_up(request)
             self._gateway.strike(site, caller)
             source, interval_ms = source_of(caller, site)
         except ApiError as error:

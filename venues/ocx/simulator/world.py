@@ -10,7 +10,7 @@ from random import Random
 from desk.instrument import Instrument
 from desk.orders import TimeInForce
 from desk.units import NS_PER_S, Side
-from venues.ocx.simulator.answers import ApiError
+from venues.ocx.simulator.answers import ApiError, unknown_market
 from venues.ocx.simulator.clock import VenueClock
 from venues.ocx.simulator.credentials import Doorkeeper
 from venues.ocx.simulator.faults import FaultKind, FaultPlan, Site
@@ -89,7 +89,7 @@ class World:
     def instrument(self, symbol: str) -> Instrument:
         """A listed market's instrument; ApiError 404 when there is none."""
         if symbol not in self.markets or symbol in self.expired:
-            raise ApiError(404, "UNKNOWN_MARKET", f"there is no market {symbol}")
+            raise unknown_market(symbol)
         return self.engine.market_rules(symbol).instrument
 
     def listed(self) -> list[str]:

@@ -1,0 +1,178 @@
+"""Every setting of a process, from its environment and from a stack running on this machine.
+
+The one rule: nothing else in the house reads the environment, and a bad value is told in one
+sentence that names the variable and the remedy.
+"""
+
+import difflib
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field, PrivateAttr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+from temporalio.envconfig import ClientConfig, ClientConnectConfig
+
+from desk.errors import ConfigurationFault
+from infra.embedded.directory import Addresses, discover
+from infra.venue_settings import VENUE_PREFIX, VenueSettings, venue_settings
+
+_PREFIX = "FLOTILLA_"
+
+
+def _database(text: str) -> str:
+    scheme, _, rest = text.partition("://")
+    if scheme not in {"postgresql+asyncpg", "postgresql", "postgres"} or not rest:
+        raise ValueError("must look like postgresql+asyncpg://user:password@host:port/database")
+    _port_of(text)
+    return f"postgresql+asyncpg://{rest}"
+
+
+def _redis(text: str) -> str:
+    if urlsplit(text).scheme not in {"redis", "rediss", "unix"}:
+        raise ValueError("must look like redis://:password@host:port/0")
+    _port_of(text)
+    return text
+
+
+def _port_of(text: str) -> int | None:
+    try:
+        return urlsplit(text).port
+    except ValueError:
+        raise ValueError("has a port that is not a number between 0 and 65535") from None
+
+
+def _folder(path: Path) -> Path:
+    if path.exists() and not path.is_dir():
+        raise ValueError("must name a folder, and there is a file of that name")
+    return path
+
+
+def _fleet(text: str) -> str:
+    if re.fullmatch(r"[a-z0-9][a-z0-9-]{0,31}", text) is None:
+        raise ValueError("must be 1 to 32 lower-case letters, digits and hyphens")
+    return text
+
+
+_Fleet = Annotated[str, AfterValidator(_fleet)]
+_Folder = Annotated[Path, AfterValidator(_folder)]
+
+
+class Settings(BaseSettings):
+    """Settings of one process; frozen. Make it with `load_settings`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=_PREFIX, frozen=True, extra="ignore", env_ignore_empty=True
+    )
+
+    database_url: Annotated[str, AfterValidator(_database)] | None = Field(default=None, repr=False)
+    """SQLAlchemy address of PostgreSQL with asyncpg; None when nobody said and no stack runs."""
+    redis_url: Annotated[str, AfterValidator(_redis)] | None = Field(default=None, repr=False)
+    """Address of Redis or Valkey; None when nobody said and no stack runs."""
+    data_dir: _Folder = Path("data")
+    """Databases, logs and `services.json` of the embedded stack."""
+    state_dir: _Folder = Path("state")
+    """Folder of the `KILL` file."""
+    fleet: _Fleet = "main"
+    """Which fleet this process belongs to."""
+    telemetry: Literal["off", "console", "otlp"] = "off"
+    """Where traces and metrics go."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least severe line that is logged."""
+
+    _stack: Addresses = PrivateAttr(default=Addresses())
+    _venues: dict[str, VenueSettings] = PrivateAttr(default_factory=dict)
+
+    def filled(self, stack: Addresses, venues: dict[str, VenueSettings]) -> Self:
+        """A copy where a running stack fills what nobody set, and with venues in it."""
+        addresses = {
+            "database_url": self.database_url or stack.database_url,
+            "redis_url": self.redis_url or stack.redis_url,
+        }
+        copy = self.model_copy(update=addresses)
+        copy._stack, copy._venues = stack, venues  # noqa: SLF001 - a copy of ourselves
+        return copy
+
+    @property
+    def stack(self) -> Addresses:
+        """The stack found running on this machine."""
+        return self._stack
+
+    def temporal(self) -> ClientConnectConfig:
+        """Arguments of `Client.connect`: TEMPORAL_* variables, then the stack on this machine.
+
+        A Temporal configuration file is read only when TEMPORAL_CONFIG_FILE or TEMPORAL_PROFILE
+        asks for it: a forgotten file must not point a fleet at somebody's production server.
+        """
+        asked = any(os.environ.get(f"TEMPORAL_{word}") for word in ("CONFIG_FILE", "PROFILE"))
+        try:
+            config = ClientConfig.load_client_connect_config(disable_file=not asked)
+        except (RuntimeError, ValueError, OSError) as error:
+            raise ConfigurationFault(
+                f"The TEMPORAL_* variables cannot be used: {error}; correct or unset them."
+            ) from None
+        if not config.get("target_host") and self._stack.temporal_address:
+            config["target_host"] = self._stack.temporal_address
+        return config
+
+    def venue(self, name: str) -> VenueSettings:
+        """Settings of one venue; with nothing in it when none were given."""
+        return self._venues.get(name) or VenueSettings(name=name, values={}, secrets={})
+
+    def secrets(self) -> tuple[str, ...]:
+        """Every secret value known to this process; logs must never show one."""
+        urls = (self.database_url, self.redis_url, self._stack.database_url, self._stack.redis_url)
+        passwords = [urlsplit(url).password for url in urls if url]
+        keys = [value for venue in self._venues.values() for value in venue.secrets.values()]
+        temporal = os.environ.get("TEMPORAL_API_KEY")
+        return tuple(secret for secret in (*passwords, *keys, temporal) if secret)
+
+
+def load_settings(**given: Any) -> Settings:
+    """Read the environment once; `given` (from the command line) wins over it.
+
+    What neither says is taken from a stack that runs on this machine's data folder. Raises
+    ConfigurationFault for the first bad value.
+    """
+    said = _said(given)
+    return said.filled(discover(said.data_dir), venue_settings(os.environ))
+
+
+def external_services() -> Addresses:
+    """The services the environment names; an embedded stack uses these and starts the rest."""
+    said = _said({})
+    return Addresses(
+        database_url=said.database_url,
+        redis_url=said.redis_url,
+        temporal_address=said.temporal().get("target_host"),
+    )
+
+
+def misspelt_variables() -> tuple[str, ...]:
+    """Sentences about FLOTILLA_ variables that nothing reads."""
+    known = [f"{_PREFIX}{name.upper()}" for name in Settings.model_fields]
+    found = (name for name in os.environ if name.startswith(_PREFIX))
+    unknown = [n for n in found if n not in known and not n.startswith(VENUE_PREFIX)]
+    return tuple(_guess(name, known) for name in sorted(unknown))
+
+
+def _said(given: Mapping[str, Any]) -> Settings:
+    try:
+        return Settings(**{name: value for name, value in given.items() if value is not None})
+    except ValidationError as error:
+        raise ConfigurationFault(_sentence(error)) from None
+
+
+def _guess(name: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"Nothing reads {name}; " + (f"did you mean {near[0]}?" if near else "unset it.")
+
+
+def _sentence(error: ValidationError) -> str:
+    first = error.errors(include_url=False, include_input=False)[0]
+    name = f"{_PREFIX}{str(first['loc'][0]).upper()}"
+    said = first["msg"].removeprefix("Value error, ")
+    return f"{name} {said[0].lower()}{said[1:]}; correct it or unset it."

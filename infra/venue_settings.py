@@ -1,0 +1,83 @@
+"""Settings of venues: FLOTILLA_VENUE_<NAME>__<KEY>, or FLOTILLA_VENUE_<NAME>__<ACCOUNT>__<KEY>.
+
+The one rule: this file knows no venue; a key ending in _FILE names a 0600 file with the value.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from desk.errors import ConfigurationFault
+from infra.secrets import read_secret
+
+VENUE_PREFIX = "FLOTILLA_VENUE_"
+_SECRET_WORDS = ("key", "secret", "password", "passphrase", "token", "seed", "mnemonic")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VenueSettings:
+    """What the environment says of one venue; keys are lower case, `account__key` for one account.
+
+    `secrets` holds everything from a file and every value whose name sounds like a secret.
+    """
+
+    name: str
+    values: Mapping[str, str]
+    secrets: Mapping[str, str] = field(repr=False)
+
+    def get(self, key: str, account: str | None = None) -> str | None:
+        """A value or secret: the account's own, else the venue's, else None."""
+        names = [key] if account is None else [f"{account.lower()}__{key}", key]
+        for name in names:
+            if (found := self.secrets.get(name) or self.values.get(name)) is not None:
+                return found
+        return None
+
+    def require(self, key: str, account: str | None = None) -> str:
+        """As `get`, but a missing one raises ConfigurationFault naming the variable."""
+        found = self.get(key, account)
+        if found is None:
+            variable = f"{VENUE_PREFIX}{self.name.upper()}__{key.upper()}"
+            raise ConfigurationFault(
+                f"{variable} is not set; set it, or {variable}_FILE to a file of mode 0600."
+            )
+        return found
+
+
+def venue_settings(environment: Mapping[str, str]) -> dict[str, VenueSettings]:
+    """All venues named in the environment, by lower-case name. ConfigurationFault on bad files."""
+    values: dict[str, dict[str, str]] = {}
+    secrets: dict[str, dict[str, str]] = {}
+    for variable, text in sorted(environment.items()):
+        if not variable.startswith(VENUE_PREFIX) or not text:
+            continue
+        venue, key = _split(variable)
+        values.setdefault(venue, {})
+        held = secrets.setdefault(venue, {})
+        if key.endswith("_file"):
+            _once(variable, environment)
+            held[key.removesuffix("_file")] = read_secret(Path(text), variable)
+        elif any(word in key.rpartition("__")[2].split("_") for word in _SECRET_WORDS):
+            held[key] = text
+        else:
+            values[venue][key] = text
+    return {
+        name: VenueSettings(name=name, values=plain, secrets=secrets[name])
+        for name, plain in values.items()
+    }
+
+
+def _split(variable: str) -> tuple[str, str]:
+    venue, separator, key = variable.removeprefix(VENUE_PREFIX).lower().partition("__")
+    if not (venue and separator and key):
+        raise ConfigurationFault(
+            f"{variable} cannot be understood; write {VENUE_PREFIX}<VENUE>__<KEY>, "
+            f"for example {VENUE_PREFIX}OCX__BASE_URL."
+        )
+    return venue, key
+
+
+def _once(variable: str, environment: Mapping[str, str]) -> None:
+    direct = variable.removesuffix("_FILE")
+    if environment.get(direct):
+        raise ConfigurationFault(f"{direct} and {variable} are both set; unset one of them.")
