@@ -2,13 +2,14 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping
-
-from venues.registry import build
+from collections.abc import Mapping
 
 from desk.ports import Clock, Venue
+from infra.settings import Settings
+from venues.registry import builder
 
-VenueSettings = Callable[[str, str], Mapping[str, object]]
+# Groups of a venue's settings; any other word before a double underscore is an account.
+_GROUPS = frozenset({"rate", "sse", "siwe", "auth", "bulk", "fees", "client_order_id"})
 
 
 class Directory:
@@ -17,7 +18,7 @@ class Directory:
     def __init__(
         self,
         tasks: asyncio.TaskGroup,
-        settings: VenueSettings,
+        settings: Settings,
         clock: Clock,
         randomness: random.Random,
     ) -> None:
@@ -32,9 +33,8 @@ class Directory:
         """The connected venue; ConfigurationFault for unknown names or bad settings."""
         key = (name, account)
         if key not in self._venues:
-            venue = build(
-                name,
-                self._settings(name, account),
+            venue = builder(name)(
+                adapter_settings(self._settings, name, account),
                 account=account,
                 clock=self._clock,
                 random=self._random,
@@ -50,3 +50,17 @@ class Directory:
         for venue in self._venues.values():
             await venue.close()
         self._venues.clear()
+
+
+def adapter_settings(settings: Settings, name: str, account: str) -> Mapping[str, object]:
+    """A venue's settings for one account, under the adapter's own names (`rate.order_per_min`)."""
+    given = settings.venue(name)
+    found: dict[str, object] = {}
+    own: dict[str, object] = {}
+    for key, value in {**given.values, **given.secrets}.items():
+        first, nested, rest = key.partition("__")
+        if not nested or first in _GROUPS:
+            found[key.replace("__", ".")] = value
+        elif first == account.lower():
+            own[rest.replace("__", ".")] = value
+    return {**found, **own}

@@ -17,6 +17,8 @@ from workflows.market import MarketWorkflow
 # Workflow files import these; loading them once instead of once a sandbox keeps starts fast.
 PASSTHROUGH: Final = ("activities", "quoting", "desk", "pydantic")
 
+ROLES: Final = frozenset({"market"})
+
 MAX_MARKETS: Final = 400
 STICKY_TIMEOUT: Final = timedelta(seconds=2)
 HEARTBEAT_THROTTLE: Final = timedelta(seconds=1)

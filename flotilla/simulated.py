@@ -4,13 +4,12 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Final
 
+from venues.ocx.simulator.counterflow import replayed_market
 from venues.ocx.simulator.settings import (
-    FlowKind,
     SeedAccount,
     SimMarket,
     SimulatorSettings,
 )
-from venues.simulation.replay import instrument_of, opening_price
 
 RATE_PER_MINUTE: Final = 60_000
 COLLATERAL: Final = Decimal(1_000_000)
@@ -50,15 +49,7 @@ def ocx_settings(
 def _market(index: int, regime: str, replay: Path | None) -> SimMarket:
     symbol = SYMBOLS[index]
     if replay is not None:
-        recorded = instrument_of(replay, "ocx", symbol)
-        return SimMarket(
-            symbol=symbol,
-            price=opening_price(replay),
-            tick=recorded.tick_size,
-            lot=recorded.lot_size,
-            flow=FlowKind.REPLAY,
-            replay=replay,
-        )
+        return replayed_market(symbol, replay)
     price = Decimal(_PRICES[index % len(_PRICES)])
     # One tick is about a fifth of a basis point, one lot about one unit of quote currency.
     tick = Decimal(1).scaleb(price.adjusted() - 5)

@@ -17,47 +17,55 @@ from infra.postgres.alerts import PostgresAlerts
 from infra.postgres.engine import open_database
 from infra.postgres.reader import PostgresLedger
 from infra.postgres.schema import upgrade
+from infra.postgres.spool import Spool
 from infra.postgres.writer import PostgresLedgerWriter
 from infra.redis.connection import open_redis
 from infra.redis.kill_board import RedisKillBoard
 from infra.redis.leases import RedisLeases
 from infra.settings import Settings
-from infra.telemetry.setup import Meters
+from infra.telemetry import catalogue
+from infra.telemetry.setup import Telemetry
 
 
-def kill_file(settings: Settings) -> StateKillFile:
-    """`state/KILL` where the settings say."""
-    return StateKillFile(settings.state_dir / "KILL")
+def worker_name() -> str:
+    """This process in leases and records."""
+    return f"{socket.gethostname()}-{os.getpid()}"
 
 
 @asynccontextmanager
-async def open_ports(settings: Settings, meters: Meters) -> AsyncIterator[ActivityPorts]:
-    """Everything activities need, connected; what was queued is written before it closes."""
+async def open_ports(settings: Settings, telemetry: Telemetry) -> AsyncIterator[ActivityPorts]:
+    """Everything decisions need, connected; what was queued is written before it closes.
+
+    Raises ConfigurationFault for services nobody named and for a database of another version,
+    Unavailable when one does not answer.
+    """
     database_url, redis_url = service_urls(settings)
     await upgrade(database_url)
-    database = open_database(database_url)
-    redis = open_redis(redis_url)
-    clock = SystemClock()
-    alerts = PostgresAlerts(database)
+    database, redis = open_database(database_url), open_redis(redis_url)
+    clock, alerts = SystemClock(), PostgresAlerts(database)
     writer = PostgresLedgerWriter(
-        database, clock=clock, spool=settings.data_dir / "spool", alerts=alerts
+        database=database,
+        spool=Spool(settings.data_dir / "spool", name=worker_name()),
+        clock=clock,
+        alerts=alerts,
     )
+    telemetry.observe(catalogue.LEDGER_BEHIND, writer.behind_s)
     try:
         async with asyncio.TaskGroup() as tasks:
             writing = tasks.create_task(writer.run())
-            directory = Directory(tasks, settings.venue, clock, random.SystemRandom())
+            directory = Directory(tasks, settings, clock, random.SystemRandom())
             try:
                 yield ActivityPorts(
-                    worker=f"{socket.gethostname()}:{os.getpid()}",
+                    worker=worker_name(),
                     venues=directory,
                     lease=RedisLeases(redis, fleet=settings.fleet),
                     board=RedisKillBoard(redis, fleet=settings.fleet),
-                    kill_file=kill_file(settings),
+                    kill_file=StateKillFile(settings.state_dir / "KILL"),
                     writer=writer,
                     ledger=PostgresLedger(database),
                     alerts=alerts,
                     clock=clock,
-                    meter=lambda market: MarketMeter(meters, market),
+                    meter=lambda market: MarketMeter(telemetry, market),
                 )
             finally:
                 await directory.close()
@@ -65,6 +73,7 @@ async def open_ports(settings: Settings, meters: Meters) -> AsyncIterator[Activi
                 with suppress(asyncio.CancelledError):
                     await writing
     finally:
+        writer.close()
         await redis.aclose()
         await database.close()
 
@@ -81,5 +90,3 @@ def service_urls(settings: Settings) -> tuple[str, str]:
                 f"or set {name}"
             )
     return str(settings.database_url), str(settings.redis_url)
-
-

@@ -74,7 +74,7 @@ def checked_scope(text: str) -> str:
     kind, _, rest = text.partition(":")
     parts = rest.split("/") if rest else []
     wanted = {"fleet": 0, "venue": 1, "account": 2, "market": 3}
-    if kind == "market" and len(parts) == 2:  # noqa: PLR2004 - the short form of a market
+    if kind == "market" and len(parts) == 2:
         return f"market:{MarketId.parse(rest).path}"
     if kind not in wanted or len(parts) != wanted[kind] or not all(parts):
         raise click.BadParameter(f"'{text}' is not {_SCOPES}", param_hint="--scope")

@@ -70,7 +70,7 @@ def start(name: str, values: tuple[str, ...], fleet: str, *, as_json: bool) -> N
 @reason_option
 @by_option
 @json_option
-def stop(  # noqa: D417 - click documents the arguments
+def stop(
     name: str, reason: str, by: str, *, flatten: bool | None, wait: bool, as_json: bool
 ) -> None:
     """Stand down: cancel everything, verify, finish."""

@@ -56,7 +56,7 @@ def ocx(
 ) -> None:
     """Serve the simulated OCX until Ctrl-C; prints {"base_url": …} when ready."""
     chosen = secrets.randbits(32) if seed is None else seed
-    talk(f"seed {chosen}; markets: {', '.join(SYMBOLS[:count])}{' …' if count > 10 else ''}")  # noqa: PLR2004
+    talk(f"seed {chosen}; markets: {', '.join(SYMBOLS[:count])}{' …' if count > 10 else ''}")
     settings = ocx_settings(
         count=count,
         regime=regime,

@@ -6,6 +6,7 @@ would be gone.
 
 import asyncio
 import os
+import re
 import signal
 import sys
 from collections.abc import Mapping, Sequence
@@ -49,6 +50,37 @@ class Child:
                 env={**os.environ, **environment},
                 start_new_session=True,
             )
+
+    async def start_and_read(
+        self, field: str, environment: Mapping[str, str], *, timeout_s: float
+    ) -> str:
+        """Start it and wait for the JSON object it prints when ready. Raises Unavailable."""
+        self._log.parent.mkdir(parents=True, exist_ok=True)
+        offset = self._log.stat().st_size if self._log.exists() else 0
+        await self.start(environment)
+        try:
+            async with asyncio.timeout(timeout_s):
+                while True:
+                    said = self._log.read_bytes()[offset:].decode(errors="replace")
+                    found = re.search(rf'"{field}":\s*"([^"]+)"', said)
+                    if found:
+                        return found.group(1)
+                    if self.ended:
+                        raise Unavailable(f"{self.name} did not start: {self.last_words()}")
+                    await asyncio.sleep(0.05)
+        except TimeoutError:
+            raise Unavailable(
+                f"{self.name} was not ready after {timeout_s:.0f} s: {self.last_words()}"
+            ) from None
+
+    @property
+    def ended(self) -> bool:
+        """Whether the process is over."""
+        return self._process is None or self._process.returncode is not None
+
+    def is_identity(self, identity: str) -> bool:
+        """Whether a Temporal worker's identity (`pid@host`) is this process."""
+        return identity.partition("@")[0] == str(self.pid)
 
     async def watch(self, environment: Mapping[str, str], *, restart: bool) -> None:
         """Wait for its end; start it again, or say that it is gone (Unavailable)."""

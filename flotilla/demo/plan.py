@@ -15,12 +15,14 @@ class DemoPlan:
     """Options of `flotilla demo`; seconds are of wall time from the first quote on."""
 
     data_dir: Path
+    state_dir: Path
     markets: int = 3
     duration_s: float | None = None
     replay: Path | None = None
     drawdown_at_s: float | None = None
     json_path: Path | None = None
     ui_port: int | None = None
+    seed: int | None = None
 
     def symbols(self) -> tuple[str, ...]:
         """Names of the markets it runs."""

@@ -5,7 +5,6 @@ However it ends, every market is stood down and what was verified is said.
 
 import asyncio
 import json
-import secrets
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -16,11 +15,10 @@ from rich.live import Live
 from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 from temporalio.service import RPCError
 
-from desk.errors import Unavailable
+from desk.errors import Unavailable, VenueError
 from desk.identity import MarketId
 from flotilla.cli.render import console, talk
 from flotilla.control import open_control, open_temporal
-from flotilla.demo.children import Child
 from flotilla.demo.plan import DemoPlan
 from flotilla.demo.table import MarketRow, draw, read_row
 from flotilla.demo.verify import Verdict, verify
@@ -43,6 +41,7 @@ class Outcome:
     services: Mapping[str, object]
     verdicts: list[Verdict] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
+    restarts: int = 0
 
     @property
     def ok(self) -> bool:
@@ -53,7 +52,7 @@ class Outcome:
         """The document of `--json`."""
         return {
             "ok": self.ok,
-            "services": dict(self.services),
+            "services": {**self.services, "worker_restarts": self.restarts},
             "failures": self.failures,
             "markets": [verdict.as_json() for verdict in self.verdicts],
         }
@@ -71,7 +70,8 @@ async def run_demo(plan: DemoPlan, stop: asyncio.Event) -> Outcome:
             with suppress(TimeoutError):
                 async with asyncio.timeout(plan.duration_s):
                     await _show(plan, world, client, handles, stop)
-            await _stand_down(world, client, handles, outcome)
+            await _stand_down(world, handles, outcome)
+            outcome.restarts = world.worker.restarts
     if plan.json_path is not None:
         plan.json_path.write_text(json.dumps(outcome.as_json(), indent=2) + "\n")
     return outcome
@@ -80,7 +80,7 @@ async def run_demo(plan: DemoPlan, stop: asyncio.Event) -> Outcome:
 async def _start_markets(plan: DemoPlan, world: World, client: Client) -> list[Handle]:
     handles = []
     for symbol in plan.symbols():
-        spec = plan.start(world.symbol_of(symbol), world.account)
+        spec = plan.start(symbol, world.account)
         handles.append(
             await client.start_workflow(
                 MarketWorkflow.run,
@@ -134,37 +134,19 @@ async def _shock(world: World, handles: list[Handle]) -> None:
             answer.raise_for_status()
 
 
-async def _stand_down(
-    world: World, client: Client, handles: list[Handle], outcome: Outcome
-) -> None:
+async def _stand_down(world: World, handles: list[Handle], outcome: Outcome) -> None:
     talk("standing down: cancel, verify, compare books")
     for handle in handles:
         with suppress(RPCError):
-            await handle.signal(
-                MarketWorkflow.stop, StopMarket(reason="demo is over", by="demo")
-            )
+            await handle.signal(MarketWorkflow.stop, StopMarket(reason="demo is over", by="demo"))
     async with open_control(world.settings) as control:
         for handle in handles:
             market = MarketId.parse(handle.id)
             try:
                 async with asyncio.timeout(_STAND_DOWN_S):
                     result = await handle.result()
-                venue = await control.venue(market)
-                instrument = await control.instrument(market)
-                outcome.verdicts.append(
-                    await verify(
-                        market, result, venue=venue, instrument=instrument, ledger=control.ledger
-                    )
-                )
-            except (WorkflowFailureError, TimeoutError, Unavailable) as error:
+                venue = await control.venues.venue(market.venue, market.account)
+                outcome.verdicts.append(await verify(market, result, venue, control.ledger))
+            except (WorkflowFailureError, TimeoutError, Unavailable, VenueError) as error:
                 cause = getattr(error, "cause", None) or error
                 outcome.failures.append(f"{market.path}: {type(cause).__name__} {cause}")
-    del client
-
-
-def new_account() -> str:
-    """A fresh account name: the simulated venue forgets, the ledger does not."""
-    return f"demo-{secrets.token_hex(3)}"
-
-
-__all__ = ["Child", "Outcome", "new_account", "run_demo"]

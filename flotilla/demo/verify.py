@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from desk.identity import MarketId
-from desk.instrument import Instrument
 from desk.ports import LedgerReader, Venue
 from quoting.agreement import look
 from workflows.messages import MarketResult
@@ -67,14 +66,10 @@ class Verdict:
 
 
 async def verify(
-    market: MarketId,
-    result: MarketResult,
-    *,
-    venue: Venue,
-    instrument: Instrument,
-    ledger: LedgerReader,
+    market: MarketId, result: MarketResult, venue: Venue, ledger: LedgerReader
 ) -> Verdict:
     """Look at venue and ledger with fresh eyes; writes nothing."""
+    instrument = next(item for item in await venue.instruments() if item.symbol == market.symbol)
     seen = await look(market, instrument, venue, ledger, life_epoch=0)
     return Verdict(
         result=result,

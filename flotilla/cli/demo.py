@@ -1,0 +1,108 @@
+"""`flotilla demo`: the whole stack on this machine, simulated venues, verified stand-down."""
+
+import asyncio
+import signal
+from pathlib import Path
+
+import click
+
+from desk.errors import ConfigurationFault
+from flotilla.cli.render import console, talk
+from flotilla.demo.plan import DemoPlan
+from flotilla.demo.run import Outcome, run_demo
+from infra.settings import load_settings
+from infra.telemetry.logging import set_up_logging
+
+
+@click.command()
+@click.option("--duration", type=click.FloatRange(min=1), help="Seconds (default: until Ctrl-C).")
+@click.option("--markets", type=click.IntRange(1, 200), default=3, help="How many markets.")
+@click.option(
+    "--replay",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Recorded market data (Parquet) instead of a simulated crowd.",
+)
+@click.option(
+    "--drawdown-at",
+    type=click.FloatRange(min=0),
+    help="After so many seconds, move prices against the fleet until it flattens.",
+)
+@click.option(
+    "--json",
+    "json_path",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write what was seen and verified to this file.",
+)
+@click.option("--seed", type=int, help="Seed of the simulated crowd (default: any).")
+@click.option("--ui-port", type=int, help="Port of the Temporal UI (default: a free one).")
+@click.option(
+    "--data-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Where services keep their data (default: FLOTILLA_DATA_DIR or ./data).",
+)
+def demo(
+    duration: float | None,
+    markets: int,
+    replay: Path | None,
+    drawdown_at: float | None,
+    json_path: Path | None,
+    seed: int | None,
+    ui_port: int | None,
+    data_dir: Path | None,
+) -> int:
+    """Run a fleet against simulated venues under real Temporal, PostgreSQL and Valkey.
+
+    At the end, or on Ctrl-C, every market is stood down, and venue and ledger are read back.
+    Exit code 0 only when nothing rests and the books agree.
+    """
+    if drawdown_at is not None and duration is not None and drawdown_at >= duration:
+        raise ConfigurationFault(
+            f"--drawdown-at: {drawdown_at:g} s is not before the end at {duration:g} s; lower it"
+        )
+    if json_path is not None and not json_path.absolute().parent.is_dir():
+        raise ConfigurationFault(
+            f"--json: the folder {json_path.absolute().parent} does not exist; make it first"
+        )
+    settings = load_settings(data_dir=data_dir)
+    set_up_logging(
+        level="error",
+        folder=settings.data_dir / "logs",
+        process="demo",
+        secrets=settings.secrets(),
+    )
+    plan = DemoPlan(
+        data_dir=settings.data_dir,
+        state_dir=settings.state_dir,
+        markets=markets,
+        duration_s=duration,
+        replay=replay,
+        drawdown_at_s=drawdown_at,
+        json_path=json_path,
+        ui_port=ui_port,
+        seed=seed,
+    )
+    outcome = asyncio.run(_run(plan))
+    _say(outcome)
+    return 0 if outcome.ok else 1
+
+
+async def _run(plan: DemoPlan) -> Outcome:
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return await run_demo(plan, stop)
+
+
+def _say(outcome: Outcome) -> None:
+    screen = console()
+    for verdict in outcome.verdicts:
+        mark = "[green]ok[/green]" if verdict.holds else "[red]NOT OK[/red]"
+        screen.print(
+            f"{mark} {verdict.result.market}: venue lists {verdict.venue_open_orders} orders, "
+            f"position {verdict.venue_position.normalize():f}, "
+            f"{verdict.venue_fills} fills, "
+            f"ledger {'equals' if verdict.ledger_equals_venue else 'DIFFERS FROM'} venue"
+            f"{'' if not verdict.difference else ': ' + verdict.difference}"
+        )
+    for failure in outcome.failures:
+        talk(f"failed: {failure}")
