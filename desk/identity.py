@@ -17,8 +17,8 @@ EXIT = "x"
 _FORM = re.compile(
     rf"{_PREFIX}([0-9a-z]{{{_TAG_LENGTH}}})-([0-9a-z]+)-([0-9a-z]+)-({EXIT}?)([bs])([0-9a-z]+)"
 )
-_SIDE_CODE = {Side.BUY: "b", Side.SELL: "s"}
-_CODE_SIDE = {code: side for side, code in _SIDE_CODE.items()}
+_BUY_CODE, _SELL_CODE = "b", "s"
+_CODE_SIDE = {_BUY_CODE: Side.BUY, _SELL_CODE: Side.SELL}
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -71,12 +71,19 @@ class OrderIdentity:
 
     def encode(self) -> str:
         """Text of the id, the same for every retry of the same operation."""
-        kind = EXIT if self.exit else ""
-        side = _SIDE_CODE[self.slot.side]
-        return (
-            f"{_PREFIX}{self.tag}-{base36(self.epoch)}-{base36(self.cycle)}"
-            f"-{kind}{side}{base36(self.slot.level)}"
-        )
+        return self.name(self.stem(self.tag, self.epoch, self.cycle), self.slot, leaving=self.exit)
+
+    @staticmethod
+    def stem(tag: str, epoch: int, cycle: int) -> str:
+        """What the ids of one cycle have in common, for callers that write a whole ladder."""
+        return f"{tag}-{base36(epoch)}-{base36(cycle)}"
+
+    @staticmethod
+    def name(stem: str, slot: Slot, *, leaving: bool = False) -> str:
+        """Text of the id of one slot of the cycle that `stem` stands for."""
+        kind = EXIT if leaving else ""
+        side = _BUY_CODE if slot.side is Side.BUY else _SELL_CODE
+        return f"{_PREFIX}{stem}-{kind}{side}{base36(slot.level)}"
 
     @classmethod
     def decode(cls, text: str) -> "OrderIdentity | None":

@@ -9,7 +9,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Final, TypeAlias
 
-from desk.identity import OrderIdentity, Slot, base36
+from desk.identity import OrderIdentity, Slot
 from desk.orders import Batch, NewOrder
 from desk.quoting.decide import TargetLevel
 from desk.units import BPS, Side, Ticks
@@ -118,10 +118,11 @@ def plan(
     reason = PlanReason.UNSAFE if urgent else PlanReason.REQUOTE
     if not target:
         reason = PlanReason.PULL
+    stem = OrderIdentity.stem(*identity)
     if rules.atomic_ladder:
-        orders = tuple(_order(level, identity, None) for level in target)
-        return Plan(batch=_batch(orders, (), rules, identity), reason=reason)
-    return _stepwise(difference, reason, rules, identity, now_ns)
+        orders = tuple([_order(level, stem, None) for level in target])
+        return Plan(batch=_batch(orders, (), rules, stem), reason=reason)
+    return _stepwise(difference, reason, rules, stem, now_ns)
 
 
 def _key(slot: Slot) -> int:
@@ -232,7 +233,7 @@ def _stepwise(
     difference: _Difference,
     reason: PlanReason,
     rules: PlanRules,
-    identity: CycleIdentity,
+    stem: str,
     now_ns: int,
 ) -> Plan:
     """Batch for a venue that changes orders one by one."""
@@ -247,18 +248,17 @@ def _stepwise(
         if old_id is not None and not rules.replaces_orders:
             cancels.append(old_id)
             old_id = None
-        orders.append(_order(level, identity, old_id))
-    batch = _batch(tuple(orders), tuple(cancels), rules, identity)
+        orders.append(_order(level, stem, old_id))
+    batch = _batch(tuple(orders), tuple(cancels), rules, stem)
     return Plan(
         batch=batch, reason=reason, retry_at_ns=now_ns + rules.debounce_ns if later else None
     )
 
 
-def _order(level: TargetLevel, identity: CycleIdentity, replaces: str | None) -> NewOrder:
-    tag, epoch, cycle = identity
+def _order(level: TargetLevel, stem: str, replaces: str | None) -> NewOrder:
     slot = level.slot
     return NewOrder(
-        client_order_id=OrderIdentity(tag=tag, epoch=epoch, cycle=cycle, slot=slot).encode(),
+        client_order_id=OrderIdentity.name(stem, slot),
         slot=slot,
         side=slot.side,
         price=level.price,
@@ -271,12 +271,11 @@ def _batch(
     orders: tuple[NewOrder, ...],
     cancels: tuple[str, ...],
     rules: PlanRules,
-    identity: CycleIdentity,
+    stem: str,
 ) -> Batch:
     """One batch a cycle, so its id needs no more than the cycle."""
-    tag, epoch, cycle = identity
     return Batch(
-        batch_id=f"b{tag}-{base36(epoch)}-{base36(cycle)}",
+        batch_id=f"b{stem}",
         symbol=rules.symbol,
         orders=orders,
         cancels=cancels,

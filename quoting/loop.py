@@ -79,6 +79,7 @@ class MarketLoop:
     def __init__(self, setup: LoopSetup, permit: Permit) -> None:
         self.permit = permit
         self._setup = setup
+        self._tag = setup.market.tag
         self._book = Book()
         self._health = Health(self._book, setup.limits)
         self._working = WorkingOrders()
@@ -150,6 +151,13 @@ class MarketLoop:
     def decide(self, now_ns: int) -> list[Action]:
         """What to do now, given everything heard so far."""
         self._now_ns = now_ns
+        try:
+            return self._decide(now_ns)
+        finally:
+            # A send that had to wait for the debounce was caused by time, not by this update.
+            self._caused_ns = None
+
+    def _decide(self, now_ns: int) -> list[Action]:
         if self._phase is Phase.LEAVING:
             return []
         if leaving := self._must_leave(now_ns):
@@ -230,7 +238,7 @@ class MarketLoop:
 
     def _quote(self, now_ns: int) -> list[Action]:
         self._phase = Phase.QUOTING
-        if self._refusals.resting(now_ns):
+        if self._refusals.resting(now_ns) or self._awaits_answer():
             return []
         target = self._target(now_ns)
         self._reason = target.reason
@@ -241,7 +249,7 @@ class MarketLoop:
             target.levels,
             self._working.open,
             rules=self._rules,
-            identity=(self._setup.market.tag, self._setup.epoch, self._cycle + 1),
+            identity=(self._tag, self._setup.epoch, self._cycle + 1),
             now_ns=now_ns,
             last_sent_ns=self._last_sent_ns or None,
         )
@@ -256,8 +264,11 @@ class MarketLoop:
         self._last_sent_ns = now_ns
         self._rate.record(now_ns, len(planned.batch.orders))
         self._working.sent(planned.batch)
-        caused_ns, self._caused_ns = self._caused_ns, None
-        return [SendBatch(verdict, caused_ns)]
+        return [SendBatch(verdict, self._caused_ns)]
+
+    def _awaits_answer(self) -> bool:
+        """Whether a target would be in vain: nothing replaces a ladder whose outcome is open."""
+        return self._rules.atomic_ladder and self._working.busy
 
     def _target(self, now_ns: int) -> QuoteTarget:
         assert self._touch is not None  # noqa: S101 - `_nobody_else` was asked before

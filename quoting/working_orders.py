@@ -4,7 +4,7 @@ An order stays fillable here until the venue says it is gone, and attributable f
 """
 
 from collections.abc import Iterable
-from dataclasses import replace
+from typing import Final
 
 from desk.instrument import Instrument
 from desk.orders import Batch, BatchOutcome, Fill, NewOrder, OutcomeKind, RejectReason
@@ -12,6 +12,10 @@ from desk.units import Lots, Side, Ticks
 from desk.working import WorkingOrder, WorkingState
 
 _KEEP_CLOSED = 64
+# An enum member costs 50 ns to look up in Python 3.11, and every update asks for dozens.
+_IN_FLIGHT: Final = WorkingState.IN_FLIGHT
+_CANCELLING: Final = WorkingState.CANCELLING
+_UNRESOLVED: Final = WorkingState.UNRESOLVED
 _MAY_FILL = frozenset(
     {
         WorkingState.IN_FLIGHT,
@@ -38,14 +42,13 @@ class WorkingOrders:
     @property
     def unresolved(self) -> bool:
         """Whether the outcome of any order is unknown."""
-        return any(order.state is WorkingState.UNRESOLVED for order in self._open.values())
+        return any([one.state is _UNRESOLVED for one in self._open.values()])
 
     @property
     def busy(self) -> bool:
         """Whether an answer is still awaited."""
         return any(
-            order.state in (WorkingState.IN_FLIGHT, WorkingState.CANCELLING)
-            for order in self._open.values()
+            [one.state is _IN_FLIGHT or one.state is _CANCELLING for one in self._open.values()]
         )
 
     def sent(self, batch: Batch) -> None:
@@ -87,7 +90,7 @@ class WorkingOrders:
         working = self._open[client_id]
         left: Lots = working.remaining - fill.lots
         if left > 0:
-            self._open[client_id] = replace(working, remaining=left)
+            self._open[client_id] = _changed(working, working.state, left)
         else:
             self._close(client_id)
 
@@ -104,7 +107,7 @@ class WorkingOrders:
         """What of ours may stand in the book on one side, by price."""
         lots: dict[Ticks, Lots] = {}
         for working in self._open.values():
-            if working.order.side is side and working.state is not WorkingState.IN_FLIGHT:
+            if working.order.side is side and working.state is not _IN_FLIGHT:
                 price = working.order.price
                 lots[price] = lots.get(price, 0) + working.remaining
         return lots
@@ -152,12 +155,12 @@ class WorkingOrders:
         # A fill may have been heard before the answer; then the order is closed already.
         working = self._open.get(client_id)
         if working is not None and working.state is WorkingState.IN_FLIGHT:
-            self._open[client_id] = replace(working, state=WorkingState.RESTING)
+            self._open[client_id] = _changed(working, WorkingState.RESTING, working.remaining)
 
     def _set(self, client_id: str, state: WorkingState) -> None:
         working = self._open.get(client_id)
         if working is not None:
-            self._open[client_id] = replace(working, state=state)
+            self._open[client_id] = _changed(working, state, working.remaining)
 
     def _close(self, client_id: str) -> None:
         working = self._open.pop(client_id, None)
@@ -180,6 +183,11 @@ class WorkingOrders:
             if order.side is fill.side and order.price == fill.price:
                 return client_id
         return None
+
+
+def _changed(working: WorkingOrder, state: WorkingState, remaining: Lots) -> WorkingOrder:
+    # `dataclasses.replace` takes several times as long, for every order of every batch.
+    return WorkingOrder(order=working.order, state=state, remaining=remaining)
 
 
 def _texts(orders: list[WorkingOrder], instrument: Instrument) -> tuple[str, ...]:

@@ -37,9 +37,11 @@ class QuoteParameters:
                 found.append(
                     f"{name}: {getattr(self, name)} is not above zero; give quote currency"
                 )
-        for name in ("level_spacing_bps", "min_spread_bps", "requote_tolerance_bps", "skew"):
-            if getattr(self, name) < 0:
-                found.append(f"{name}: {getattr(self, name)} is negative; give zero or more")
+        found.extend(
+            f"{name}: {getattr(self, name)} is negative; give zero or more"
+            for name in ("level_spacing_bps", "min_spread_bps", "requote_tolerance_bps", "skew")
+            if getattr(self, name) < 0
+        )
         if self.spread_bps is not None and self.spread_bps < self.min_spread_bps:
             found.append(
                 f"spread_bps: {self.spread_bps} is below min_spread_bps {self.min_spread_bps}; "

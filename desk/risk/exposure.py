@@ -6,10 +6,15 @@ replacement: it may fill before the venue acts on the replace.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
 from desk.orders import NewOrder
 from desk.units import Lots, Side
 from desk.working import WorkingOrder, WorkingState
+
+# An enum member costs 50 ns to look up in Python 3.11, and this asks for dozens.
+_BUY: Final = Side.BUY
+_CLOSED: Final = WorkingState.CLOSED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,19 +55,13 @@ def exposure_of(
 
     What a batch cancels or replaces is not taken off: it counts until the venue confirmed.
     """
-    buys = sells = reducing_buys = reducing_sells = 0
-    alive = [(w.order, w.remaining) for w in working if w.state is not WorkingState.CLOSED]
-    alive += [(order, order.lots) for order in orders]
-    for order, lots in alive:
-        if order.side is Side.BUY:
-            if order.reduce_only:
-                reducing_buys += lots
-            else:
-                buys += lots
-        elif order.reduce_only:
-            reducing_sells += lots
-        else:
-            sells += lots
+    lots = [0, 0, 0, 0]
+    for one in working:
+        if one.state is not _CLOSED:
+            lots[_place(one.order)] += one.remaining
+    for order in orders:
+        lots[_place(order)] += order.lots
+    sells, buys, reducing_sells, reducing_buys = lots
     return Exposure(
         position=position,
         buys=buys,
@@ -70,3 +69,7 @@ def exposure_of(
         reducing_buys=reducing_buys,
         reducing_sells=reducing_sells,
     )
+
+
+def _place(order: NewOrder) -> int:
+    return 2 * order.reduce_only + (order.side is _BUY)

@@ -1,5 +1,6 @@
-"""The `flotilla` command. stdout is data, stderr is talk; exit codes: 0 done, 1 failed, 2 usage,
-3 refused by a safety rule.
+"""The `flotilla` command: stdout is data, stderr is talk.
+
+Exit codes: 0 done, 1 failed, 2 usage, 3 refused by a safety rule.
 """
 
 import sys

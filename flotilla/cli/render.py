@@ -9,6 +9,8 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+_PIPED_WIDTH = 160
+
 
 def talk(text: str) -> None:
     """Say something to the person."""
@@ -17,7 +19,9 @@ def talk(text: str) -> None:
 
 def console() -> Console:
     """Where tables are drawn: stderr, plain when it is not a terminal."""
-    return Console(stderr=True, force_terminal=None if sys.stderr.isatty() else False)
+    if sys.stderr.isatty():
+        return Console(stderr=True)
+    return Console(stderr=True, force_terminal=False, width=_PIPED_WIDTH)
 
 
 def emit_json(value: object) -> None:

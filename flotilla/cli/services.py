@@ -34,7 +34,7 @@ def up(data_dir: Path | None, ui_port: int | None, *, as_json: bool) -> None:
         process="up",
         secrets=settings.secrets(),
     )
-    asyncio.run(_run(settings.data_dir, ui_port, as_json=as_json))
+    asyncio.run(_run(settings.data_dir.absolute(), ui_port, as_json=as_json))
 
 
 def wishes(ui_port: int | None) -> PortWishes:
@@ -55,6 +55,6 @@ async def _run(data_dir: Path, ui_port: int | None, *, as_json: bool) -> None:
             emit_json({"ui_url": stack.ui_url, "temporal_address": stack.temporal_address})
         talk(f"Temporal UI: {stack.ui_url}/namespaces/default/workflows")
         talk(f"Temporal:    {stack.temporal_address}")
-        talk(f"data:        {data_dir.absolute()}; Ctrl-C stops everything in good order")
+        talk(f"data:        {data_dir}; Ctrl-C stops everything in good order")
         await stop.wait()
         talk("stopping")

@@ -21,7 +21,6 @@ from flotilla.simulated import RATE_PER_MINUTE
 from infra.embedded.ports import PortWishes
 from infra.embedded.stack import EmbeddedStack
 from infra.settings import Settings, external_services, load_settings
-from infra.temporal.search_attributes import SEARCH_ATTRIBUTES, ensure_search_attributes
 from workflows import names
 
 _READY_S = 60.0
@@ -29,8 +28,9 @@ _READY_S = 60.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class World:
-    """Everything that runs beside the demo. `account` is new each time: the simulated venue
-    forgets when it ends, the ledger does not.
+    """Everything that runs beside the demo.
+
+    `account` is new each time: the simulated venue forgets when it ends, the ledger does not.
     """
 
     stack: EmbeddedStack
@@ -58,22 +58,21 @@ class World:
 async def open_world(plan: DemoPlan) -> AsyncIterator[World]:
     """Start everything, wait until each part answers, and stop it in order at the end."""
     demanded = {} if plan.ui_port is None else {"ui": plan.ui_port}
-    logs = plan.data_dir / "logs"
-    key_file = plan.data_dir / "secrets" / "ocx-simulator"
+    stack = EmbeddedStack(
+        plan.data_dir, external=external_services(), ports=PortWishes(demanded=demanded)
+    )
+    logs, key_file = plan.data_dir / "logs", plan.data_dir / "secrets" / "ocx-simulator"
     venue = Child("simulated venue", _venue_arguments(plan, key_file), log=logs / "sim-ocx.log")
     worker = Child("worker", ["worker"], log=logs / "worker.out")
-    async with EmbeddedStack(
-        plan.data_dir, external=external_services(), ports=PortWishes(demanded=demanded)
-    ) as stack:
+    async with stack:
         try:
             venue_url = await venue.start_and_read("base_url", {}, timeout_s=_READY_S)
             environment = _worker_environment(plan, venue_url, key_file)
+            await worker.start(environment)
             # This process looks at the venue too, with the same settings.
             os.environ.update(environment)
             settings = load_settings()
             async with open_temporal(settings) as client:
-                await ensure_search_attributes(client, SEARCH_ATTRIBUTES)
-                await worker.start(environment)
                 await _wait_for_worker(client, worker)
             async with asyncio.TaskGroup() as tasks:
                 watching = [

@@ -62,6 +62,35 @@ WITH heard AS (
 SELECT count(*) FROM booked
 """)
 
+# A fee heard later from the venue itself replaces the one estimated from the tier; once.
+SETTLE_FEES: Final = text("""
+WITH heard AS (
+    SELECT * FROM unnest(
+        CAST(:venue AS text[]), CAST(:account AS text[]), CAST(:trade_id AS text[]),
+        CAST(:fee AS numeric[]), CAST(:fee_estimated AS boolean[])
+    ) AS h(venue, account, trade_id, fee, fee_estimated)
+    WHERE NOT fee_estimated
+), guessed AS (
+    SELECT f.venue, f.account, f.symbol, f.trade_id, h.fee, h.fee - f.fee AS change
+    FROM fills f JOIN heard h USING (venue, account, trade_id)
+    WHERE f.fee_estimated
+    ORDER BY f.venue, f.account, f.trade_id
+    FOR UPDATE OF f
+), settled AS (
+    UPDATE fills f SET fee = g.fee, fee_estimated = false
+    FROM guessed g
+    WHERE f.venue = g.venue AND f.account = g.account AND f.trade_id = g.trade_id
+    RETURNING g.venue, g.account, g.symbol, g.change
+), changes AS (
+    SELECT venue, account, symbol, sum(change) AS change
+    FROM settled
+    GROUP BY venue, account, symbol
+)
+UPDATE positions p SET fees = p.fees + c.change
+FROM changes c
+WHERE p.venue = c.venue AND p.account = c.account AND p.symbol = c.symbol
+""")
+
 _REMEMBER: Final = text("""
 INSERT INTO instruments (venue, symbol, tick_size, lot_size, multiplier, seen_at)
 VALUES (:venue, :symbol, :tick_size, :lot_size, :multiplier, now())
@@ -95,10 +124,12 @@ WHERE p.venue = :venue AND p.account = late.account AND p.symbol = :symbol
 
 
 async def book_fills(connection: AsyncConnection, fills: Iterable[Fill]) -> int:
-    """Book what is not yet booked; how many fills were new."""
+    """Book what is not yet booked, and settle fees that were estimates; how many were new."""
     given = fill_columns(fills)
     if not given:
         return 0
+    fees = {name: given[name] for name in ("venue", "account", "trade_id", "fee", "fee_estimated")}
+    await connection.execute(SETTLE_FEES, fees)
     found = await connection.execute(BOOK_FILLS, given)
     return int(found.scalar_one())
 

@@ -23,8 +23,9 @@ class Grid(dict[str, int]):
         self.size = size
         self.decimals = max(0, -exponent)
         self._one: int = 10**self.decimals
-        self._point = slice(-1 - self.decimals, -self.decimals)
         self.step: int = coefficient * 10 ** max(0, exponent)
+        # Empty where text of the usual shape cannot be told from its point alone.
+        self.point = slice(-1 - self.decimals, -self.decimals) if self.step == 1 else slice(0, 0)
 
     def __missing__(self, text: str) -> int:
         if len(self) >= _MEMORY:
@@ -34,8 +35,8 @@ class Grid(dict[str, int]):
 
     def read(self, text: str) -> int:
         """Units of a number, read without remembering it."""
-        if text[self._point] == "." and self.step == 1:
-            return int(text.replace(".", ""))
+        if text[self.point] == ".":
+            return int(text.replace(".", "", 1))
         return self._read_slowly(text)
 
     def floor(self, text: str) -> int:

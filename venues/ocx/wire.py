@@ -200,9 +200,20 @@ def levels(raw: Sequence[WireLevel], prices: Grid, sizes: Grid) -> list[Level]:
 
     Prices come again and are remembered, sizes hardly do. A size between two lots is rounded down.
     """
-    read = sizes.read
+    read, point = sizes.read, sizes.point
     try:
-        return [(prices[level.price], read(level.size)) for level in raw]
+        # What `read` does first, without the call: a book has hundreds of sizes, many of them "0".
+        return [
+            (
+                prices[level.price],
+                0
+                if (size := level.size) == "0"
+                else int(size.replace(".", "", 1))
+                if size[point] == "."
+                else read(size),
+            )
+            for level in raw
+        ]
     except ValueError:
         return [(prices[level.price], sizes.floor(level.size)) for level in raw]
 

@@ -1,6 +1,7 @@
 """Facts are exact folds over fills booked once; epochs and kills are given out once."""
 
 import asyncio
+from dataclasses import replace
 from decimal import Decimal
 from urllib.parse import urlsplit
 
@@ -67,6 +68,18 @@ async def test_fills_are_booked_once_whoever_books_them(ledger: PostgresLedger) 
     assert (facts.fills, facts.position) == (200, 600)
     assert facts.cash == -200 * BTC.notional(100, 3)
     assert await ledger.book_fills(MARKET, []) == 0
+
+
+async def test_an_estimated_fee_gives_way_to_the_venues_own_once(ledger: PostgresLedger) -> None:
+    await ledger.remember_instrument(BTC)
+    guessed = replace(fill(1), fee=Decimal("0.0123456789"), fee_estimated=True)
+    assert await ledger.book_fills(MARKET, [guessed]) == 1
+    told = replace(fill(1), fee=Decimal("0.01234568"), fee_estimated=False)
+    assert await ledger.book_fills(MARKET, [told]) == 0
+    assert await ledger.book_fills(MARKET, [guessed]) == 0
+    assert (await ledger.facts(MARKET, 0)).fees == Decimal("0.01234568")
+    (kept,) = await ledger.fills(MARKET)
+    assert (kept.fee, kept.fee_estimated) == (told.fee, False)
 
 
 async def test_a_fill_of_an_unknown_instrument_is_booked_but_not_guessed(

@@ -62,7 +62,7 @@ def test_numbers_off_the_grid_are_refused_and_floored_only_on_request(
             grid.read(text)
 
 
-@pytest.mark.parametrize("text", ["", "abc", "NaN", "Infinity", "1,5", "--1", "0x10"])
+@pytest.mark.parametrize("text", ["", "abc", "NaN", "Infinity", "1,5", "--1", "0x10", "1.2.34"])
 def test_text_that_is_no_number_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"decimal number|invalid literal"):
         Grid(Decimal("0.01")).read(text)
