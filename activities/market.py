@@ -127,7 +127,7 @@ class MarketActivities:
                     request.lease_ttl_ms,
                     beat=lambda: None,
                 )
-            return await exit_slice(
+            report = await exit_slice(
                 ExitStep(
                     market=request.market,
                     epoch=request.epoch,
@@ -141,6 +141,10 @@ class MarketActivities:
                 self._ports.writer,
                 self._ports.clock,
             )
+            if report.position_after == 0:
+                # Flat: the stand-down takes the lease under an epoch of its own.
+                await self._ports.lease.release(request.market, request.epoch, request.owner)
+            return report
 
     @activity.defn
     async def stand_down(self, request: StandDownInput) -> StandDownReport:

@@ -12,6 +12,7 @@ from venues.ocx.simulator.settings import (
 )
 
 RATE_PER_MINUTE: Final = 60_000
+VENUE_ACCOUNT: Final = "main"
 COLLATERAL: Final = Decimal(1_000_000)
 SYMBOLS: Final = (
     "BTC-PERP",
@@ -29,6 +30,13 @@ SYMBOLS: Final = (
 _PRICES: Final = ("60000", "3000", "150", "2.5", "0.25", "35", "20", "90", "0.8", "2600")
 
 
+def symbols(count: int, replay: Path | None) -> tuple[str, ...]:
+    """Names of so many markets; replayed ones do not carry the name of another asset."""
+    if replay is None:
+        return SYMBOLS[:count]
+    return tuple(f"REPLAY{number}-PERP" for number in range(1, count + 1))
+
+
 def ocx_settings(
     *, count: int, regime: str, replay: Path | None, key: str, rate_per_minute: int
 ) -> SimulatorSettings:
@@ -36,18 +44,20 @@ def ocx_settings(
     return SimulatorSettings(
         accounts=(
             SeedAccount(
-                name="main",
+                name=VENUE_ACCOUNT,
                 api_key_secret=key,
                 perps_collateral=COLLATERAL,
                 rate_per_minute=rate_per_minute,
             ),
         ),
-        markets=tuple(_market(index, regime, replay) for index in range(count)),
+        markets=tuple(
+            _market(index, symbol, regime, replay)
+            for index, symbol in enumerate(symbols(count, replay))
+        ),
     )
 
 
-def _market(index: int, regime: str, replay: Path | None) -> SimMarket:
-    symbol = SYMBOLS[index]
+def _market(index: int, symbol: str, regime: str, replay: Path | None) -> SimMarket:
     if replay is not None:
         return replayed_market(symbol, replay)
     price = Decimal(_PRICES[index % len(_PRICES)])

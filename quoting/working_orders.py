@@ -42,13 +42,13 @@ class WorkingOrders:
     @property
     def unresolved(self) -> bool:
         """Whether the outcome of any order is unknown."""
-        return any([one.state is _UNRESOLVED for one in self._open.values()])
+        return any(one.state is _UNRESOLVED for one in self._open.values())
 
     @property
     def busy(self) -> bool:
         """Whether an answer is still awaited."""
         return any(
-            [one.state is _IN_FLIGHT or one.state is _CANCELLING for one in self._open.values()]
+            one.state is _IN_FLIGHT or one.state is _CANCELLING for one in self._open.values()
         )
 
     def sent(self, batch: Batch) -> None:

@@ -29,14 +29,13 @@ class QuoteParameters:
 
     def problems(self) -> tuple[str, ...]:
         """Contradictions, each a sentence naming the field and the remedy; empty when sound."""
-        found = []
+        found = [
+            f"{name}: {getattr(self, name)} is not above zero; give quote currency"
+            for name in ("level_notional", "inventory_cap")
+            if getattr(self, name) <= 0
+        ]
         if not 1 <= self.levels <= 20:
             found.append(f"levels: {self.levels} is outside 1 to 20; choose a number between")
-        for name in ("level_notional", "inventory_cap"):
-            if getattr(self, name) <= 0:
-                found.append(
-                    f"{name}: {getattr(self, name)} is not above zero; give quote currency"
-                )
         found.extend(
             f"{name}: {getattr(self, name)} is negative; give zero or more"
             for name in ("level_spacing_bps", "min_spread_bps", "requote_tolerance_bps", "skew")

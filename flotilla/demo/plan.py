@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
-from flotilla.simulated import SYMBOLS
+from flotilla.simulated import symbols
 from workflows.messages import StartMarket
 
 DRAWDOWN = Decimal(25)
@@ -24,9 +24,9 @@ class DemoPlan:
     ui_port: int | None = None
     seed: int | None = None
 
-    def symbols(self) -> tuple[str, ...]:
+    def market_symbols(self) -> tuple[str, ...]:
         """Names of the markets it runs."""
-        return SYMBOLS[: self.markets]
+        return symbols(self.markets, self.replay)
 
     def start(self, symbol: str, account: str) -> StartMarket:
         """How each market is started: small, and with a drawdown limit that can be reached."""

@@ -23,6 +23,7 @@ from flotilla.demo.plan import DemoPlan
 from flotilla.demo.table import MarketRow, draw, read_row
 from flotilla.demo.verify import Verdict, verify
 from flotilla.demo.world import World, open_world
+from flotilla.simulated import VENUE_ACCOUNT
 from workflows import names
 from workflows.market import MarketWorkflow
 from workflows.messages import MarketResult, StopMarket
@@ -67,9 +68,13 @@ async def run_demo(plan: DemoPlan, stop: asyncio.Event) -> Outcome:
         outcome = Outcome(services=world.services())
         async with open_temporal(world.settings) as client:
             handles = await _start_markets(plan, world, client)
-            with suppress(TimeoutError):
+            try:
                 async with asyncio.timeout(plan.duration_s):
                     await _show(plan, world, client, handles, stop)
+            except TimeoutError:
+                talk("time is up")
+            except httpx.HTTPError as error:
+                outcome.failures.append(f"the simulated venue did not obey: {error}")
             await _stand_down(world, handles, outcome)
             outcome.restarts = world.worker.restarts
     if plan.json_path is not None:
@@ -79,7 +84,7 @@ async def run_demo(plan: DemoPlan, stop: asyncio.Event) -> Outcome:
 
 async def _start_markets(plan: DemoPlan, world: World, client: Client) -> list[Handle]:
     handles = []
-    for symbol in plan.symbols():
+    for symbol in plan.market_symbols():
         spec = plan.start(symbol, world.account)
         handles.append(
             await client.start_workflow(
@@ -129,7 +134,7 @@ async def _shock(world: World, handles: list[Handle]) -> None:
         for handle in handles:
             symbol = MarketId.parse(handle.id).symbol
             answer = await client.post(
-                "/_sim/shock", json={"marketId": symbol, "direction": "against", **_SHOCK}
+                "/_sim/shock", json={"marketId": symbol, "against": VENUE_ACCOUNT, **_SHOCK}
             )
             answer.raise_for_status()
 
