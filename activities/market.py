@@ -3,7 +3,9 @@
 Every one may run twice: reads are reads, cancels repeat, exit orders carry deterministic ids.
 """
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
@@ -35,6 +37,7 @@ from quoting.permission import standing_kills, wait_for_lease
 
 _CLEAR_S = 60.0
 _AGREE_S = 5.0
+_BEAT_S = 1.0
 
 
 class MarketActivities:
@@ -115,36 +118,8 @@ class MarketActivities:
     async def flatten_slice(self, request: FlattenSliceInput) -> FlattenSliceReport:
         """Send one reduce-only slice and say what the venue's position became."""
         with as_application_errors():
-            venue, instrument = await self._market(request.market)
-            if not await self._ports.lease.renew(
-                request.market, request.epoch, request.owner, request.lease_ttl_ms
-            ):
-                await wait_for_lease(
-                    self._ports.lease,
-                    request.market,
-                    request.epoch,
-                    request.owner,
-                    request.lease_ttl_ms,
-                    beat=lambda: None,
-                )
-            report = await exit_slice(
-                ExitStep(
-                    market=request.market,
-                    epoch=request.epoch,
-                    step=request.step,
-                    slices_left=request.slices_left,
-                    max_slippage_bps=request.max_slippage_bps,
-                    limits=request.limits,
-                ),
-                instrument,
-                venue,
-                self._ports.writer,
-                self._ports.clock,
-            )
-            if report.position_after == 0:
-                # Flat: the stand-down takes the lease under an epoch of its own.
-                await self._ports.lease.release(request.market, request.epoch, request.owner)
-            return report
+            async with _beating():
+                return await self._slice(request)
 
     @activity.defn
     async def stand_down(self, request: StandDownInput) -> StandDownReport:
@@ -182,6 +157,38 @@ class MarketActivities:
                 await self._ports.alerts.alert(
                     request.market, "warning", f"{request.kind}: {request.reason}"
                 )
+
+    async def _slice(self, request: FlattenSliceInput) -> FlattenSliceReport:
+        venue, instrument = await self._market(request.market)
+        if not await self._ports.lease.renew(
+            request.market, request.epoch, request.owner, request.lease_ttl_ms
+        ):
+            await wait_for_lease(
+                self._ports.lease,
+                request.market,
+                request.epoch,
+                request.owner,
+                request.lease_ttl_ms,
+                beat=lambda: None,
+            )
+        report = await exit_slice(
+            ExitStep(
+                market=request.market,
+                epoch=request.epoch,
+                step=request.step,
+                slices_left=request.slices_left,
+                max_slippage_bps=request.max_slippage_bps,
+                limits=request.limits,
+            ),
+            instrument,
+            venue,
+            self._ports.writer,
+            self._ports.clock,
+        )
+        if report.position_after == 0:
+            # Flat: the stand-down takes the lease under an epoch of its own.
+            await self._ports.lease.release(request.market, request.epoch, request.owner)
+        return report
 
     async def _market(self, market: MarketId) -> tuple[Venue, Instrument]:
         venue = await self._ports.venues.venue(market.venue, market.account)
@@ -225,3 +232,19 @@ def _killed_sentence(market: MarketId, kills: Sequence[Kill]) -> str:
 
 def _beat() -> None:
     activity.heartbeat()
+
+
+@asynccontextmanager
+async def _beating() -> AsyncIterator[None]:
+    """Heartbeats while the block runs, so that a dead worker is noticed in seconds."""
+
+    async def beat() -> None:
+        while True:
+            _beat()
+            await asyncio.sleep(_BEAT_S)
+
+    beating = asyncio.create_task(beat())
+    try:
+        yield
+    finally:
+        beating.cancel()

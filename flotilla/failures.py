@@ -1,5 +1,22 @@
-"""Errors of the program itself."""
+"""Errors of the program itself, and how one error leaves a group of tasks."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 
 class RefusedBySafety(Exception):
     """A safety rule said no; the command ends with exit code 3."""
+
+
+@asynccontextmanager
+async def one_fault() -> AsyncIterator[None]:
+    """Let a lone error out of its task groups as itself; several stay a group."""
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        error: BaseException = group
+        while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+            error = error.exceptions[0]
+        if error is group:
+            raise
+        raise error from None

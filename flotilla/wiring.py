@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager, suppress
 from activities.ports import ActivityPorts
 from desk.errors import ConfigurationFault
 from flotilla.directory import Directory
+from flotilla.failures import one_fault
 from flotilla.meter import MarketMeter
 from infra.clock import SystemClock
 from infra.kill_file import StateKillFile
@@ -51,7 +52,7 @@ async def open_ports(settings: Settings, telemetry: Telemetry) -> AsyncIterator[
     )
     telemetry.observe(catalogue.LEDGER_BEHIND, writer.behind_s)
     try:
-        async with asyncio.TaskGroup() as tasks:
+        async with one_fault(), asyncio.TaskGroup() as tasks:
             writing = tasks.create_task(writer.run())
             directory = Directory(tasks, settings, clock, random.SystemRandom())
             try:

@@ -46,6 +46,7 @@ async def open_books(
 ) -> Opening:
     """Cancel leftovers, book what was missed, compare. Raises what the ports raise."""
     report = await clear(venue, instrument, clock, give_up_s=give_up_s, beat=beat)
+    await ledger.remember_instrument(instrument)
     backfilled, difference = 0, ""
     facts = await ledger.facts(market, life_epoch)
     since_ms = overlap_start_ms(facts)

@@ -164,6 +164,7 @@ class MarketWorkflow:
                     limits=self._start.limits,
                 ),
                 start_to_close_timeout=policies.EXIT_STEP_TIMEOUT,
+                heartbeat_timeout=policies.EXIT_STEP_HEARTBEAT,
                 retry_policy=policies.EXIT_STEP,
                 summary=f"flatten slice {self._record.exit_steps}",
             )

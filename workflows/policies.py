@@ -35,6 +35,7 @@ SESSION: Final = RetryPolicy(
 
 # An exit step has a deterministic order id: the venue refuses the second of two equal ones.
 EXIT_STEP_TIMEOUT: Final = timedelta(seconds=30)
+EXIT_STEP_HEARTBEAT: Final = timedelta(seconds=5)
 EXIT_STEP: Final = RetryPolicy(
     initial_interval=timedelta(milliseconds=500),
     maximum_interval=timedelta(seconds=10),

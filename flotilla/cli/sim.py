@@ -11,10 +11,12 @@ import click
 
 from desk.errors import ConfigurationFault
 from flotilla.cli.render import emit_json, talk
-from flotilla.simulated import RATE_PER_MINUTE, SYMBOLS, ocx_settings
+from flotilla.simulated import RATE_PER_MINUTE, ocx_settings, symbols
 from infra.secrets import read_or_create_secret
 from venues.ocx.simulator.server import serve
 from venues.ocx.simulator.settings import SimulatorSettings
+
+_NAMED = 10
 
 
 @click.group()
@@ -56,7 +58,8 @@ def ocx(
 ) -> None:
     """Serve the simulated OCX until Ctrl-C; prints {"base_url": …} when ready."""
     chosen = secrets.randbits(32) if seed is None else seed
-    talk(f"seed {chosen}; markets: {', '.join(SYMBOLS[:count])}{' …' if count > 10 else ''}")
+    named = ", ".join(symbols(count, replay)[:_NAMED])
+    talk(f"seed {chosen}; {count} markets: {named}{' …' if count > _NAMED else ''}")
     settings = ocx_settings(
         count=count,
         regime=regime,

@@ -17,6 +17,7 @@ from desk.errors import Unavailable
 from flotilla.control import open_temporal
 from flotilla.demo.children import Child
 from flotilla.demo.plan import DemoPlan
+from flotilla.failures import one_fault
 from flotilla.simulated import RATE_PER_MINUTE
 from infra.embedded.ports import PortWishes
 from infra.embedded.stack import EmbeddedStack
@@ -74,7 +75,7 @@ async def open_world(plan: DemoPlan) -> AsyncIterator[World]:
             settings = load_settings()
             async with open_temporal(settings) as client:
                 await _wait_for_worker(client, worker)
-            async with asyncio.TaskGroup() as tasks:
+            async with one_fault(), asyncio.TaskGroup() as tasks:
                 watching = [
                     tasks.create_task(venue.watch({}, restart=False)),
                     tasks.create_task(worker.watch(environment, restart=True)),

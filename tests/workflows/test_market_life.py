@@ -35,7 +35,7 @@ async def until(handle: Handle, state: str) -> None:
 
 
 async def until_called(script: Script, name: str, times: int = 1) -> None:
-    while script.calls.count(name) < times:  # noqa: ASYNC110 - the script is plain data
+    while script.calls.count(name) < times:
         await asyncio.sleep(0.01)
 
 

@@ -1,0 +1,78 @@
+"""Activities on real parts: PostgreSQL, Valkey, and the simulated OCX on loopback."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from activities.market import MarketActivities
+from activities.ports import ActivityPorts
+from desk.identity import MarketId
+from flotilla.wiring import open_ports
+from infra.settings import load_settings
+from infra.telemetry.setup import Telemetry
+from tests.support.services import Services
+from venues.ocx.simulator.server import OcxSimulator
+from venues.ocx.simulator.settings import SeedAccount, SimulatorSettings
+
+KEY = "ocx_sk_" + "a1" * 16
+MARKET = MarketId("ocx", "main", "BTC-PERP")
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What an activity test works with."""
+
+    ports: ActivityPorts
+    activities: MarketActivities
+    venue: OcxSimulator
+    state_dir: Path
+
+
+OpenDesk = Callable[..., AbstractAsyncContextManager[Desk]]
+
+
+@pytest.fixture
+def open_desk(
+    services: Services,
+    database_url: str,
+    redis_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> OpenDesk:
+    @asynccontextmanager
+    async def opened(collateral: str = "100000", **environment: str) -> AsyncIterator[Desk]:
+        settings = SimulatorSettings(
+            accounts=(
+                SeedAccount(
+                    name="main",
+                    api_key_secret=KEY,
+                    perps_collateral=Decimal(collateral),
+                    rate_per_minute=60_000,
+                ),
+            )
+        )
+        async with OcxSimulator(settings, random=Random(7)) as venue:
+            given = {
+                "FLOTILLA_VENUE_OCX__BASE_URL": venue.base_url,
+                "FLOTILLA_VENUE_OCX__API_KEY": KEY,
+                "FLOTILLA_VENUE_OCX__RATE__ORDER_PER_MIN": "60000",
+                **environment,
+            }
+            for name, value in given.items():
+                monkeypatch.setenv(name, value)
+            chosen = load_settings(
+                database_url=database_url,
+                redis_url=redis_url,
+                data_dir=tmp_path / "data",
+                state_dir=tmp_path / "state",
+            )
+            (tmp_path / "state").mkdir(exist_ok=True)
+            async with open_ports(chosen, Telemetry()) as ports:
+                yield Desk(ports, MarketActivities(ports), venue, tmp_path / "state")
+
+    return opened

@@ -1,0 +1,234 @@
+"""What a workflow may ask: every refusal is one sentence with a remedy, every exit is exact."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from decimal import Decimal
+from typing import TypeVar
+
+import pytest
+from temporalio.exceptions import ApplicationError
+from temporalio.testing import ActivityEnvironment
+
+from activities.messages import (
+    DecisionInput,
+    FlattenSliceInput,
+    PreflightInput,
+    SessionInput,
+    SessionResult,
+    StandDownInput,
+    TakeOverInput,
+)
+from desk.identity import MarketId
+from desk.lifecycle import SessionReason
+from desk.orders import Fill, Liquidity
+from desk.quoting.parameters import QuoteParameters
+from desk.records import Kill
+from desk.risk.limits import RiskLimits
+from desk.units import Side
+from tests.activities.conftest import MARKET, Desk, OpenDesk
+from venues.ocx.simulator.faults import Fault, FaultKind
+
+T = TypeVar("T")
+PREFLIGHT = PreflightInput(
+    market=MARKET, parameters=QuoteParameters(), limits=RiskLimits(), run_id="run"
+)
+QUOTE = QuoteParameters(spread_bps=Decimal(5), min_spread_bps=Decimal(1))
+
+
+def stray_fill() -> Fill:
+    return Fill(
+        venue="ocx",
+        account="main",
+        symbol="BTC-PERP",
+        trade_id="stray",
+        side=Side.BUY,
+        price=600_000,
+        lots=5,
+        liquidity=Liquidity.MAKER,
+        fee=Decimal(0),
+        fee_estimated=False,
+        traded_at_ms=1_700_000_000_000,
+    )
+
+
+async def run(work: Callable[..., Awaitable[T]], request: object) -> T:
+    return await ActivityEnvironment().run(work, request)
+
+
+async def quote(desk: Desk, seconds: float, **changes: object) -> SessionResult:
+    request = SessionInput(
+        market=MARKET,
+        life_epoch=1,
+        parameters=QUOTE,
+        limits=RiskLimits(),
+        run_id="run",
+        window_s=max(1, int(seconds)),
+    )
+    return await run(desk.activities.quote_session, replace(request, **changes))  # type: ignore[arg-type]
+
+
+async def test_preflight_passes_and_opens_a_life(open_desk: OpenDesk) -> None:
+    async with open_desk() as desk:
+        report = await run(desk.activities.preflight, PREFLIGHT)
+    assert report.life_epoch == 1
+    assert report.tick_size == Decimal("0.1")
+    assert abs(report.clock_offset_ms) < 2_000
+
+
+@pytest.mark.parametrize(
+    ("request_", "words"),
+    [
+        (replace(PREFLIGHT, market=MarketId("ocx", "main", "NOPE")), "symbol: ocx has no market"),
+        (replace(PREFLIGHT, market=MarketId("nope", "main", "X")), "venue: 'nope' is unknown"),
+        (
+            replace(PREFLIGHT, parameters=QuoteParameters(spread_bps=Decimal(2))),
+            "spread_bps: 2 does not pay two maker fees",
+        ),
+        (replace(PREFLIGHT, parameters=QuoteParameters(levels=0)), "levels: 0 is outside"),
+    ],
+)
+async def test_preflight_refuses_in_a_sentence(
+    open_desk: OpenDesk, request_: PreflightInput, words: str
+) -> None:
+    async with open_desk() as desk:
+        with pytest.raises(ApplicationError, match=words) as refusal:
+            await run(desk.activities.preflight, request_)
+    assert refusal.value.non_retryable
+
+
+async def test_a_clock_ten_seconds_off_is_refused(open_desk: OpenDesk) -> None:
+    async with open_desk() as desk:
+        desk.venue.faults.add(Fault(kind=FaultKind.CLOCK_SKEW, skew_s=10))
+        with pytest.raises(ApplicationError, match="clock: this machine and ocx differ") as refusal:
+            await run(desk.activities.preflight, PREFLIGHT)
+    assert refusal.value.non_retryable
+
+
+async def test_an_empty_account_is_refused(open_desk: OpenDesk) -> None:
+    async with open_desk("0") as desk:
+        with pytest.raises(ApplicationError, match="no collateral; fund it"):
+            await run(desk.activities.preflight, PREFLIGHT)
+
+
+async def test_a_wrong_key_is_final(open_desk: OpenDesk) -> None:
+    async with open_desk(FLOTILLA_VENUE_OCX__API_KEY="ocx_sk_wrong") as desk:
+        with pytest.raises(ApplicationError) as refusal:
+            await run(desk.activities.preflight, PREFLIGHT)
+    assert refusal.value.non_retryable
+    assert "ocx_sk_wrong" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("scope", ["fleet", "venue:ocx", "market:ocx/main/BTC-PERP"])
+async def test_a_kill_in_scope_refuses_the_start(open_desk: OpenDesk, scope: str) -> None:
+    async with open_desk() as desk:
+        await desk.ports.ledger.set_kill(Kill(scope=scope, reason="drill", by="ana", at_ms=1))
+        with pytest.raises(ApplicationError, match="killed at scope") as refusal:
+            await run(desk.activities.preflight, PREFLIGHT)
+        assert "unkill" in str(refusal.value)
+
+
+async def test_the_kill_file_refuses_the_start(open_desk: OpenDesk) -> None:
+    async with open_desk() as desk:
+        (desk.state_dir / "KILL").touch()
+        with pytest.raises(ApplicationError, match="KILL file"):
+            await run(desk.activities.preflight, PREFLIGHT)
+
+
+async def test_a_session_quotes_and_leaves_nothing(open_desk: OpenDesk) -> None:
+    async with open_desk() as desk:
+        result = await quote(desk, 4)
+        assert desk.venue.engine.open_orders("main") == []
+    assert result.reason is SessionReason.WINDOW
+    assert result.cleared
+    assert result.progress.requotes > 0
+
+
+async def test_leftovers_of_an_older_epoch_go_before_anything_is_quoted(
+    open_desk: OpenDesk,
+) -> None:
+    async with open_desk() as desk:
+        result = await quote(desk, 2)
+        venue = await desk.ports.venues.venue("ocx", "main")
+        second = await quote(desk, 2)
+        assert second.epoch > result.epoch
+        (instrument,) = [item for item in await venue.instruments() if item.symbol == MARKET.symbol]
+        assert await venue.account.open_orders(instrument) == []
+
+
+async def test_touching_the_kill_file_ends_a_session_within_a_cycle(open_desk: OpenDesk) -> None:
+    async with open_desk() as desk, asyncio.TaskGroup() as tasks:
+        session = tasks.create_task(quote(desk, 30))
+        while not desk.venue.engine.open_orders("main"):
+            await asyncio.sleep(0.02)
+        (desk.state_dir / "KILL").touch()
+        result = await session
+        assert desk.venue.engine.open_orders("main") == []
+    assert result.reason is SessionReason.KILLED
+
+
+async def test_a_position_the_history_does_not_explain_is_a_break(open_desk: OpenDesk) -> None:
+    async with open_desk() as desk:
+        await run(desk.activities.preflight, PREFLIGHT)
+        # Our ledger has a fill that the venue does not know.
+        await desk.ports.ledger.book_fills(MARKET, [stray_fill()])
+        result = await quote(desk, 2)
+        assert desk.venue.engine.open_orders("main") == []
+    assert result.reason is SessionReason.BREAK
+    assert "ledger has 5 lots, the venue 0" in result.message
+    assert result.progress.requotes == 0
+
+
+async def test_flatten_reaches_zero_exactly_and_books_agree(open_desk: OpenDesk) -> None:
+    async with open_desk() as desk:
+        await run(desk.activities.preflight, PREFLIGHT)
+        async with asyncio.TaskGroup() as tasks:
+            session = tasks.create_task(quote(desk, 20))
+            while not desk.venue.engine.position("main", MARKET.symbol).lots:
+                await asyncio.sleep(0.05)
+            session.cancel()
+        take = await run(
+            desk.activities.take_over, TakeOverInput(market=MARKET, owner="exit", run_id="run")
+        )
+        sides = []
+        for step in range(6):
+            report = await run(
+                desk.activities.flatten_slice,
+                FlattenSliceInput(
+                    market=MARKET,
+                    epoch=take.epoch,
+                    owner="exit",
+                    step=step,
+                    slices_left=max(1, 3 - step),
+                    max_slippage_bps=Decimal(100),
+                    limits=RiskLimits(),
+                ),
+            )
+            sides.append(report.position_after)
+            if report.position_after == 0:
+                break
+        assert sides[-1] == 0
+        assert all(side * sides[0] >= 0 for side in sides)
+        last = await run(
+            desk.activities.take_over, TakeOverInput(market=MARKET, owner="down", run_id="run")
+        )
+        final = await run(
+            desk.activities.stand_down,
+            StandDownInput(
+                market=MARKET, epoch=last.epoch, owner="down", life_epoch=1, reason="test"
+            ),
+        )
+    assert final.venue_open_orders == 0
+    assert final.venue_position == 0
+    assert final.ledger_equals_venue, final.difference
+    assert final.venue_fills == final.ledger_fills > 0
+
+
+async def test_decisions_are_recorded(open_desk: OpenDesk) -> None:
+    async with open_desk() as desk:
+        await run(
+            desk.activities.record_decision,
+            DecisionInput(
+                market=MARKET, epoch=1, kind="a->b", reason="because", by="ana", alert=True
+            ),
+        )

@@ -1,0 +1,1 @@
+"""A worker that is told to stop leaves in good order; one that was frozen finds itself locked out."""
