@@ -8,7 +8,7 @@ RUN := $(VENV)/bin
 STAMP := $(VENV)/.synced
 ARGS ?=
 
-.PHONY: help setup demo up test check format bench chaos soak clean
+.PHONY: help setup demo up test check format bench chaos clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -30,7 +30,11 @@ up: $(STAMP) ## embedded Temporal, PostgreSQL and Valkey in the foreground
 	$(RUN)/flotilla up $(ARGS)
 
 test: $(STAMP) ## run the tests
-	$(RUN)/pytest $(ARGS)
+	$(RUN)/pytest -n 2 --dist loadgroup $(ARGS)
+
+chaos: $(STAMP) ## kill real processes, and many more random cases (minutes)
+	$(RUN)/pytest -n 2 --dist loadgroup tests/chaos $(ARGS)
+	$(RUN)/pytest -n 2 --hypothesis-profile large tests/desk tests/venues/simulation tests/quoting
 
 check: $(STAMP) ## format, lint, strict types, import contracts
 	$(RUN)/ruff format --check .

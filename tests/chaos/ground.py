@@ -121,7 +121,9 @@ class Market:
         while time.monotonic() - began < within_s:
             with suppress(RPCError, httpx.TransportError):
                 if await holds():
-                    return time.monotonic() - began
+                    took = time.monotonic() - began
+                    print(f"{what}: {took:.1f} s")  # noqa: T201 - shown when a test fails
+                    return took
             await asyncio.sleep(_LOOK_S)
         raise AssertionError(f"not within {within_s} s: {what}; {await self._situation()}")
 
@@ -216,6 +218,7 @@ class Market:
                 result = await self.handle.result()
         except TimeoutError:
             raise AssertionError(f"no end; {await self._situation()}") from None
+        print(f"ended: {[(c.state.value, c.at[17:23]) for c in result.states]}")  # noqa: T201
         await self.judge()
         return result
 
@@ -305,6 +308,6 @@ async def _send(child: Child, number: signal.Signals) -> int:
     assert child.pid is not None
     os.kill(child.pid, number)
     async with asyncio.timeout(30):
-        while not child.ended:  # noqa: ASYNC110 - the child tells nobody
+        while not child.ended:
             await asyncio.sleep(0.01)
     return time.time_ns()
