@@ -1,21 +1,16 @@
 """The `flotilla` command: stdout is data, stderr is talk.
 
-Exit codes: 0 done, 1 failed, 2 usage, 3 refused by a safety rule.
+Exit codes: 0 done, 1 failed, 2 usage, 3 refused by a safety rule. A command's modules are loaded
+when it is asked for, so that `flotilla --help` and small commands answer at once.
 """
 
 import sys
+from importlib import import_module
 from typing import Final
 
 import click
 
 from desk.errors import ConfigurationFault, Unavailable, VenueError
-from flotilla.cli.demo import demo
-from flotilla.cli.doctor import doctor
-from flotilla.cli.kill import kill, kills, unkill
-from flotilla.cli.market import market
-from flotilla.cli.services import up
-from flotilla.cli.sim import sim
-from flotilla.cli.worker import worker
 from flotilla.failures import RefusedBySafety
 
 FAILED: Final = 1
@@ -23,18 +18,52 @@ USAGE: Final = 2
 REFUSED: Final = 3
 INTERRUPTED: Final = 130
 
+COMMANDS: Final = {
+    "demo": ("demo:demo", "Whole stack on this machine, simulated venues, verified at the end."),
+    "up": ("services:up", "Embedded Temporal with UI, PostgreSQL and Valkey, in the foreground."),
+    "worker": ("worker:worker", "A worker that owns markets, against configured services."),
+    "market": ("market:market", "Start, stop and steer one market."),
+    "kill": ("kill:kill", "Stop quoting in a scope at once, until a named person lifts it."),
+    "unkill": ("kill:unkill", "Lift a kill at the scope that set it."),
+    "kills": ("kill:kills", "List the kills in force."),
+    "sim": ("sim:sim", "Serve a simulated venue on loopback."),
+    "doctor": ("doctor:doctor", "Preflight of settings, services, clocks and keys."),
+}
+
+
+class LazyCommands(click.Group):
+    """Loads `flotilla.cli.<module>` when one of its commands is used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names in the order a newcomer needs them."""
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command, loaded; None when there is none of that name."""
+        del ctx
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, name = COMMANDS[cmd_name][0].partition(":")
+        command = getattr(import_module(f"flotilla.cli.{module}"), name)
+        assert isinstance(command, click.Command)  # noqa: S101 - the table above says so
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list of commands, from the table, without loading them."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
 
 @click.group(
+    cls=LazyCommands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Start with 'flotilla demo': the whole stack on this machine, simulated venues.",
 )
 @click.version_option(package_name="flotilla", prog_name="flotilla")
 def flotilla() -> None:
     """Run a fleet of market makers as durable workflows, and keep it safe."""
-
-
-for command in (demo, up, worker, market, kill, unkill, kills, sim, doctor):
-    flotilla.add_command(command)
 
 
 def run() -> None:

@@ -27,6 +27,7 @@ class Child:
         self._log = log
         self._process: asyncio.subprocess.Process | None = None
         self._stopping = False
+        self._offset = 0
         self.restarts = 0
 
     @property
@@ -37,6 +38,7 @@ class Child:
     async def start(self, environment: Mapping[str, str]) -> None:
         """Start the process; its output goes to the log file."""
         self._log.parent.mkdir(parents=True, exist_ok=True)
+        self._offset = self._log.stat().st_size if self._log.exists() else 0
         with self._log.open("ab") as log:
             # Its own session: Ctrl-C is for the demo, which stops its children in order.
             self._process = await asyncio.create_subprocess_exec(
@@ -51,17 +53,12 @@ class Child:
                 start_new_session=True,
             )
 
-    async def start_and_read(
-        self, field: str, environment: Mapping[str, str], *, timeout_s: float
-    ) -> str:
-        """Start it and wait for the JSON object it prints when ready. Raises Unavailable."""
-        self._log.parent.mkdir(parents=True, exist_ok=True)
-        offset = self._log.stat().st_size if self._log.exists() else 0
-        await self.start(environment)
+    async def read(self, field: str, *, timeout_s: float) -> str:
+        """Wait for the JSON object it prints when ready. Raises Unavailable."""
         try:
             async with asyncio.timeout(timeout_s):
                 while True:
-                    said = self._log.read_bytes()[offset:].decode(errors="replace")
+                    said = self._log.read_bytes()[self._offset :].decode(errors="replace")
                     found = re.search(rf'"{field}":\s*"([^"]+)"', said)
                     if found:
                         return found.group(1)

@@ -65,34 +65,46 @@ async def open_world(plan: DemoPlan) -> AsyncIterator[World]:
     logs, key_file = plan.data_dir / "logs", plan.data_dir / "secrets" / "ocx-simulator"
     venue = Child("simulated venue", _venue_arguments(plan, key_file), log=logs / "sim-ocx.log")
     worker = Child("worker", ["worker"], log=logs / "worker.out")
-    async with stack:
-        try:
-            venue_url = await venue.start_and_read("base_url", {}, timeout_s=_READY_S)
-            environment = _worker_environment(plan, venue_url, key_file)
-            await worker.start(environment)
-            # This process looks at the venue too, with the same settings.
-            os.environ.update(environment)
-            settings = load_settings()
-            async with open_temporal(settings) as client:
-                await _wait_for_worker(client, worker)
-            async with one_fault(), asyncio.TaskGroup() as tasks:
-                watching = [
-                    tasks.create_task(venue.watch({}, restart=False)),
-                    tasks.create_task(worker.watch(environment, restart=True)),
-                ]
-                yield World(
-                    stack=stack,
-                    settings=settings,
-                    venue=venue,
-                    venue_url=venue_url,
-                    worker=worker,
-                    account=f"demo-{secrets.token_hex(3)}",
-                )
-                for task in watching:
-                    task.cancel()
-        finally:
-            await worker.stop()
-            await venue.stop()
+    try:
+        # The venue needs no service: it starts while they do.
+        await venue.start({})
+        async with stack:
+            try:
+                async with _running(plan, stack, venue, worker, key_file) as world:
+                    yield world
+            finally:
+                await worker.stop()
+    finally:
+        await venue.stop()
+
+
+@asynccontextmanager
+async def _running(
+    plan: DemoPlan, stack: EmbeddedStack, venue: Child, worker: Child, key_file: Path
+) -> AsyncIterator[World]:
+    venue_url = await venue.read("base_url", timeout_s=_READY_S)
+    environment = _worker_environment(plan, venue_url, key_file)
+    await worker.start(environment)
+    # This process looks at the venue too, with the same settings.
+    os.environ.update(environment)
+    settings = load_settings()
+    async with open_temporal(settings) as client:
+        await _wait_for_worker(client, worker)
+    async with one_fault(), asyncio.TaskGroup() as tasks:
+        watching = [
+            tasks.create_task(venue.watch({}, restart=False)),
+            tasks.create_task(worker.watch(environment, restart=True)),
+        ]
+        yield World(
+            stack=stack,
+            settings=settings,
+            venue=venue,
+            venue_url=venue_url,
+            worker=worker,
+            account=f"demo-{secrets.token_hex(3)}",
+        )
+        for task in watching:
+            task.cancel()
 
 
 def _venue_arguments(plan: DemoPlan, key_file: Path) -> list[str]:

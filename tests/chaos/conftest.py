@@ -42,7 +42,8 @@ def sim(ground: Services, request: pytest.FixtureRequest) -> Iterator[SimulatedV
     child = Child(
         "simulated venue", [*arguments, "--key-file", str(key_file)], log=folder / "sim.log"
     )
-    url = ground.run(child.start_and_read("base_url", {}, timeout_s=30))
+    ground.run(child.start({}))
+    url = ground.run(child.read("base_url", timeout_s=30))
     venue = SimulatedVenue(url=url, key_file=key_file, seed=seed)
     for symbol in SYMBOLS[:_MARKETS]:
         ground.run(venue.post("quiet", {"marketId": symbol, "on": True}))

@@ -94,6 +94,8 @@ class Market:
             symbol=self.id.symbol,
             account=self.id.account,
             fleet="chaos",
+            # Stated, so that nobody waits for a volatility estimate.
+            spread_bps=Decimal(6),
             **options,
         )
         self.handle = await self.client.start_workflow(
@@ -204,6 +206,11 @@ class Market:
             },
         )
 
+    async def calm(self) -> None:
+        """Disarm every fault."""
+        async with httpx.AsyncClient(base_url=self.venue.url) as client:
+            (await client.delete("/_sim/faults")).raise_for_status()
+
     async def finish(self, *, within_s: float = 40) -> MarketResult:
         """Stand the market down, and judge the end by venue and ledger."""
         assert self.handle is not None
@@ -236,6 +243,7 @@ class Market:
 
     async def close(self) -> None:
         """End what this test started."""
+        await self.calm()
         for worker in self.workers:
             if not worker.ended and worker.pid is not None:
                 os.kill(worker.pid, signal.SIGCONT)

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import msgspec
-from eth_account import Account
-from eth_account.messages import encode_defunct
 
 from desk.errors import ConfigurationFault
 
@@ -70,6 +68,8 @@ class SignInRequest:
 
 def wallet_address(key: Secret) -> str:
     """Checksummed address of a wallet key; ConfigurationFault when it is not one."""
+    from eth_account import Account  # noqa: PLC0415 - half a second, for wallets only
+
     try:
         return str(Account.from_key(key.reveal()).address)
     except (ValueError, TypeError, binascii.Error):
@@ -80,6 +80,9 @@ def wallet_address(key: Secret) -> str:
 
 def sign_text(key: Secret, text: str) -> str:
     """Signature of a text (EIP-191), as 0x-prefixed hex."""
+    from eth_account import Account  # noqa: PLC0415 - half a second, for wallets only
+    from eth_account.messages import encode_defunct  # noqa: PLC0415 - as above
+
     signed = Account.sign_message(encode_defunct(text=text), key.reveal())
     return "0x" + bytes(signed.signature).hex()
 

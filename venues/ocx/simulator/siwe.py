@@ -7,9 +7,6 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from eth_account import Account
-from eth_account.messages import encode_defunct
-
 from venues.ocx.simulator.answers import ApiError
 from venues.ocx.simulator.settings import SignIn
 
@@ -57,6 +54,9 @@ def read(message: str, rules: SignIn, now_s: int) -> SiweMessage:
 
 def verify(message: str, signature: str, address: str) -> None:
     """ApiError 401 INVALID_SIGNATURE unless `address` signed exactly this text."""
+    from eth_account import Account  # noqa: PLC0415 - half a second, for wallets only
+    from eth_account.messages import encode_defunct  # noqa: PLC0415 - as above
+
     try:
         signer = Account.recover_message(encode_defunct(text=message), signature=signature)
     except Exception as fault:  # the key library's own error classes have no common public base

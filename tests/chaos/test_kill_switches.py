@@ -1,0 +1,44 @@
+"""A kill, by file or by command, takes every order away in seconds and the market stands down."""
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.chaos.ground import Market
+
+_SECONDS = 5.0
+
+
+@pytest.fixture
+async def fleet(market: Market) -> AsyncIterator[Market]:
+    """A market whose kills are lifted afterwards, for other tests share the record."""
+    yield market
+    async with market.control() as ports:
+        for kill in await ports.ledger.active_kills():
+            await ports.ledger.lift_kill(kill.scope, "test", "the test is over")
+            await ports.board.lift(kill.scope)
+
+
+async def test_kill_file_clears_the_market(market: Market) -> None:
+    await market.quoting()
+    (market.settings.state_dir / "KILL").touch()
+    took = await market.until("nothing rests", market.has_none, within_s=_SECONDS)
+    print(f"KILL file: nothing rested after {took:.2f} s")  # noqa: T201
+    result = await market.ended()
+    assert "KILL" in result.reason
+
+
+async def test_kill_command_clears_the_fleet(fleet: Market) -> None:
+    await fleet.quoting()
+    command = ("kill", "--scope", "fleet", "--reason", "drill", "--by", "test")
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "flotilla", *command, env={**os.environ, **fleet.environment}
+    )
+    assert await process.wait() == 0
+    took = await fleet.until("nothing rests", fleet.has_none, within_s=_SECONDS)
+    print(f"kill command: nothing rested {took:.2f} s after it returned")  # noqa: T201
+    result = await fleet.ended()
+    assert "drill" in result.reason
