@@ -26,6 +26,7 @@ from quoting.session import Session, SessionEnd, SessionPorts
 
 _FIRST_CLEAR_S = 1.0
 _REPORT_EVERY_S = 60.0
+_FIRST_REPORT_S = 2.0
 
 
 async def host_session(ports: ActivityPorts, request: SessionInput) -> SessionResult:
@@ -89,9 +90,10 @@ async def _run(session: Session) -> SessionEnd:
 
 async def _tell_workflow(session: Session) -> None:
     """Give the workflow's page a fresh picture now and then; losing one is no matter."""
-    info = activity.info()
+    info, wait_s = activity.info(), _FIRST_REPORT_S
     while True:
-        await asyncio.sleep(_REPORT_EVERY_S)
+        await asyncio.sleep(wait_s)
+        wait_s = _REPORT_EVERY_S
         handle = activity.client().get_workflow_handle(info.workflow_id or "")
         with suppress(RPCError):
             await handle.signal("report", session.progress())

@@ -4,9 +4,12 @@ import asyncio
 import random
 from collections.abc import Mapping
 
+from desk.errors import ConfigurationFault
 from desk.ports import Clock, Venue
 from infra.settings import Settings
 from venues.registry import builder
+
+MAIN = "main"
 
 # Groups of a venue's settings; any other word before a double underscore is an account.
 _GROUPS = frozenset({"rate", "sse", "siwe", "auth", "bulk", "fees", "client_order_id"})
@@ -53,8 +56,18 @@ class Directory:
 
 
 def adapter_settings(settings: Settings, name: str, account: str) -> Mapping[str, object]:
-    """A venue's settings for one account, under the adapter's own names (`rate.order_per_min`)."""
+    """A venue's settings for one account, under the adapter's own names (`rate.order_per_min`).
+
+    Every account but `main` brings a credential of its own: two names for one account at the venue
+    would be two owners of its orders. ConfigurationFault when it does not.
+    """
     given = settings.venue(name)
+    prefix = f"{account.lower()}__"
+    if account != MAIN and not any(key.startswith(prefix) for key in given.secrets):
+        raise ConfigurationFault(
+            f"account: {name} has no credential for account {account}; set "
+            f"FLOTILLA_VENUE_{name.upper()}__{account.upper()}__API_KEY_FILE, or use '{MAIN}'"
+        )
     found: dict[str, object] = {}
     own: dict[str, object] = {}
     for key, value in {**given.values, **given.secrets}.items():

@@ -1,5 +1,6 @@
 """Which simulated markets the program offers, and how the simulated venues are set up."""
 
+from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Final
@@ -12,7 +13,6 @@ from venues.ocx.simulator.settings import (
 )
 
 RATE_PER_MINUTE: Final = 60_000
-VENUE_ACCOUNT: Final = "main"
 COLLATERAL: Final = Decimal(1_000_000)
 SYMBOLS: Final = (
     "BTC-PERP",
@@ -38,17 +38,23 @@ def symbols(count: int, replay: Path | None) -> tuple[str, ...]:
 
 
 def ocx_settings(
-    *, count: int, regime: str, replay: Path | None, key: str, rate_per_minute: int
+    *,
+    count: int,
+    regime: str,
+    replay: Path | None,
+    keys: Mapping[str, str],
+    rate_per_minute: int,
 ) -> SimulatorSettings:
-    """A venue with `count` markets and one account that `key` opens."""
+    """A venue with `count` markets and an account for each key, by name."""
     return SimulatorSettings(
-        accounts=(
+        accounts=tuple(
             SeedAccount(
-                name=VENUE_ACCOUNT,
+                name=name,
                 api_key_secret=key,
                 perps_collateral=COLLATERAL,
                 rate_per_minute=rate_per_minute,
-            ),
+            )
+            for name, key in keys.items()
         ),
         markets=tuple(
             _market(index, symbol, regime, replay)

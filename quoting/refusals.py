@@ -54,7 +54,7 @@ class Refusals:
             self._reduce_until_ns = now_ns + _MARGIN_REST_NS
         if reason in _LEAVE_AT_ONCE:
             self._leave = Leave(_LEAVE_AT_ONCE[reason], first.message or reason.value)
-        if reason not in _ROUTINE:
+        if reason not in _ROUTINE and outcome.retry_after_s is None:
             self._row += 1
         if self._row >= _IN_A_ROW and self._leave is None:
             self._leave = Leave(

@@ -5,6 +5,7 @@ from quoting.progress import SessionProgress
 from workflows.messages import MarketStatus
 
 _STATES_SHOWN = 12
+_GAP = "\u00a0" * 4
 
 
 def details_page(status: MarketStatus, news: str) -> str:
@@ -13,7 +14,7 @@ def details_page(status: MarketStatus, news: str) -> str:
         f"## {status.market}: {status.state.value}",
         f"{news}",
         "",
-        "| epoch | sessions | cycles | requotes | fills | parameters |",
+        _row("epoch", "sessions", "cycles", "requotes", "fills", "parameters"),
         "|---|---|---|---|---|---|",
         _row(
             status.epoch or "-",
@@ -27,15 +28,20 @@ def details_page(status: MarketStatus, news: str) -> str:
     ]
     if status.progress is not None:
         lines += _progress_lines(status.progress)
-    lines += ["### Life", "| at | state | reason |", "|---|---|---|"]
+    lines += ["### Life", _row("at", "state", "reason"), "|---|---|---|"]
     lines += [
-        f"| {change.at[:19]} | {change.state.value} | {change.reason} |"
+        _row(change.at[:19], change.state.value, change.reason)
         for change in status.history[-_STATES_SHOWN:]
     ]
     if status.flatten_steps:
-        lines += ["", "### Flatten", "| step | before | after | outcome |", "|---|---|---|---|"]
         lines += [
-            f"| {step.step} | {step.before} | {step.after} | {step.outcome} |"
+            "",
+            "### Flatten",
+            _row("step", "before", "after", "outcome"),
+            "|---|---|---|---|",
+        ]
+        lines += [
+            _row(step.step, step.before, step.after, step.outcome)
             for step in status.flatten_steps[-_STATES_SHOWN:]
         ]
     return "\n".join(lines)
@@ -49,11 +55,11 @@ def session_sentence(result: SessionResult) -> str:
 
 def _progress_lines(progress: SessionProgress) -> list[str]:
     return [
-        "| bids | mid | asks |",
+        _row("bids", "mid", "asks"),
         "|---|---|---|",
         _row("<br>".join(progress.bids), progress.mid, "<br>".join(progress.asks)),
         "",
-        "| inventory | PnL | peak |",
+        _row("inventory", "PnL", "peak"),
         "|---|---|---|",
         _row(progress.inventory, progress.pnl, progress.peak),
         "",
@@ -61,4 +67,6 @@ def _progress_lines(progress: SessionProgress) -> list[str]:
 
 
 def _row(*cells: object) -> str:
-    return "| " + " | ".join("-" if cell in (None, "") else str(cell) for cell in cells) + " |"
+    # The UI draws tables without padding: the cells bring their own.
+    texts = ("-" if cell in (None, "") else str(cell) for cell in cells)
+    return "| " + " | ".join(f"{text}{_GAP}" for text in texts) + " |"

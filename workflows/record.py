@@ -107,17 +107,20 @@ class MarketRecord:
         )
 
     def status(self) -> MarketStatus:
-        """Answer to the status query."""
+        """Answer to the status query; a running session's counters are in it."""
+        live = self.progress
+        if live is not None and live.epoch == self.epoch:
+            live = None  # that session has ended and was counted
         return MarketStatus(
             market=self.market.path,
             state=self.state,
             reason=self.reason,
-            epoch=self.epoch,
+            epoch=live.epoch if live else self.epoch,
             sessions=self.sessions,
             parameters=self.parameters,
-            cycles=self.cycles,
-            requotes=self.requotes,
-            fills=self.fills,
+            cycles=self.cycles + (live.cycles if live else 0),
+            requotes=self.requotes + (live.requotes if live else 0),
+            fills=self.fills + (live.fills if live else 0),
             progress=self.progress,
             history=tuple(self.history),
             flatten_steps=tuple(self.slices),

@@ -4,9 +4,11 @@ Exit codes: 0 done, 1 failed, 2 usage, 3 refused by a safety rule. A command's m
 when it is asked for, so that `flotilla --help` and small commands answer at once.
 """
 
+import logging
+import os
 import sys
 from importlib import import_module
-from typing import Final
+from typing import Final, NoReturn
 
 import click
 
@@ -72,19 +74,30 @@ def run() -> None:
         code = flotilla.main(standalone_mode=False)
     except click.ClickException as error:
         error.show()
-        sys.exit(error.exit_code)
+        _leave(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
-        sys.exit(INTERRUPTED)
+        _leave(INTERRUPTED)
     except ConfigurationFault as fault:
         _complain(fault, USAGE)
     except RefusedBySafety as refusal:
         _complain(refusal, REFUSED)
     except (Unavailable, VenueError, ConnectionError) as trouble:
         _complain(trouble, FAILED)
-    sys.exit(code if isinstance(code, int) else 0)
+    _leave(code if isinstance(code, int) else 0)
 
 
-def _complain(error: Exception, code: int) -> None:
+def _complain(error: Exception, code: int) -> NoReturn:
     click.echo(f"error: {error}", err=True)
-    sys.exit(code)
+    _leave(code)
+
+
+def _leave(code: int) -> NoReturn:
+    """End without tearing the interpreter down.
+
+    Temporal's native threads may still call into it then, which aborts a command that succeeded.
+    """
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)

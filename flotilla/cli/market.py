@@ -3,17 +3,24 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from typing import Any, TypeVar
 
 import click
 import pydantic
-from temporalio.client import WorkflowFailureError, WorkflowHandle, WorkflowUpdateFailedError
+from temporalio.client import (
+    WorkflowExecutionStatus,
+    WorkflowFailureError,
+    WorkflowHandle,
+    WorkflowUpdateFailedError,
+)
 from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from desk.errors import ConfigurationFault
 from desk.identity import MarketId
+from desk.lifecycle import MarketState
 from flotilla.cli.kill import by_option, json_option
 from flotilla.cli.render import emit_json, talk
 from flotilla.control import open_temporal
@@ -30,6 +37,8 @@ from workflows.messages import (
 
 T = TypeVar("T")
 Handle = WorkflowHandle[MarketWorkflow, MarketResult]
+
+_PREFLIGHT_LOOKS, _LOOK_S = 50, 0.2
 
 market_argument = click.argument("name", metavar="MARKET")
 reason_option = click.option("--reason", default="asked by the operator", help="For the record.")
@@ -59,8 +68,9 @@ def start(name: str, values: tuple[str, ...], fleet: str, *, as_json: bool) -> N
         **_fields(values),
     }
     spec = _checked(lambda: StartMarket.model_validate(fields))
-    handle = asyncio.run(_start(spec))
-    _done(as_json, f"started {handle.id}", {"workflow_id": handle.id})
+    state = asyncio.run(_start(spec))
+    workflow_id = names.market_workflow_id(spec.market)
+    _done(as_json, f"started {workflow_id}: {state}", {"workflow_id": workflow_id, "state": state})
 
 
 @market.command()
@@ -189,10 +199,11 @@ def _checked(make: Callable[[], T]) -> T:
         raise ConfigurationFault("; ".join(sentences)) from error
 
 
-async def _start(spec: StartMarket) -> Handle:
+async def _start(spec: StartMarket) -> str:
+    """Start and wait until preflight has spoken; the state the market is in then."""
     async with open_temporal() as client:
         try:
-            return await client.start_workflow(
+            handle = await client.start_workflow(
                 MarketWorkflow.run,
                 spec,
                 id=names.market_workflow_id(spec.market),
@@ -205,6 +216,32 @@ async def _start(spec: StartMarket) -> Handle:
                 f"{spec.market.path} runs already; one market has one owner. "
                 f"Look at it with 'flotilla market show {spec.market.path}'"
             ) from error
+        return await _after_preflight(handle)
+
+
+async def _after_preflight(handle: Handle) -> str:
+    """RefusedBySafety with preflight's sentence when it said no."""
+    for _ in range(_PREFLIGHT_LOOKS):
+        description = await handle.describe()
+        if description.status is WorkflowExecutionStatus.FAILED:
+            try:
+                await handle.result()
+            except WorkflowFailureError as failure:
+                raise RefusedBySafety(_innermost(failure)) from failure
+        try:
+            status = await handle.query(MarketWorkflow.status, rpc_timeout=timedelta(seconds=2))
+        except RPCError:
+            status = None  # no worker has taken it up yet
+        if status is not None and status.state is not MarketState.STARTING:
+            return status.state.value
+        await asyncio.sleep(_LOOK_S)
+    return "starting, no worker has answered yet; is 'flotilla worker' running?"
+
+
+def _innermost(error: BaseException) -> str:
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return str(error)
 
 
 async def _with_market(name: str, work: Callable[[Handle], Awaitable[T]]) -> T:

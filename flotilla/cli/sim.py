@@ -11,6 +11,7 @@ import click
 
 from desk.errors import ConfigurationFault
 from flotilla.cli.render import emit_json, talk
+from flotilla.directory import MAIN
 from flotilla.simulated import RATE_PER_MINUTE, ocx_settings, symbols
 from infra.secrets import read_or_create_secret
 from venues.ocx.simulator.server import serve
@@ -42,9 +43,12 @@ def sim() -> None:
 @click.option("--seed", type=int, default=None, help="Seed of the counter-flow (default: any).")
 @click.option(
     "--key-file",
+    "key_files",
     type=click.Path(dir_okay=False, path_type=Path),
     required=True,
-    help="File with the API key the venue accepts (0600); made when it does not exist.",
+    multiple=True,
+    help="File with an account's API key (0600); made when it does not exist. The first is of "
+    "account main; each further one opens an account named like its file.",
 )
 def ocx(
     port: int,
@@ -54,7 +58,7 @@ def ocx(
     faults: Path | None,
     rate_per_minute: int,
     seed: int | None,
-    key_file: Path,
+    key_files: tuple[Path, ...],
 ) -> None:
     """Serve the simulated OCX until Ctrl-C; prints {"base_url": …} when ready."""
     chosen = secrets.randbits(32) if seed is None else seed
@@ -64,7 +68,10 @@ def ocx(
         count=count,
         regime=regime,
         replay=replay,
-        key=read_or_create_secret(key_file, "--key-file"),
+        keys={
+            path.stem if number else MAIN: read_or_create_secret(path, "--key-file")
+            for number, path in enumerate(key_files)
+        },
         rate_per_minute=rate_per_minute,
     )
     try:

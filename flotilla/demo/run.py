@@ -23,7 +23,6 @@ from flotilla.demo.plan import DemoPlan
 from flotilla.demo.table import MarketRow, draw, read_row
 from flotilla.demo.verify import Verdict, verify
 from flotilla.demo.world import World, open_world
-from flotilla.simulated import VENUE_ACCOUNT
 from workflows import names
 from workflows.market import MarketWorkflow
 from workflows.messages import MarketResult, StopMarket
@@ -134,7 +133,7 @@ async def _shock(world: World, handles: list[Handle]) -> None:
         for handle in handles:
             symbol = MarketId.parse(handle.id).symbol
             answer = await client.post(
-                "/_sim/shock", json={"marketId": symbol, "against": VENUE_ACCOUNT, **_SHOCK}
+                "/_sim/shock", json={"marketId": symbol, "against": world.account, **_SHOCK}
             )
             answer.raise_for_status()
 

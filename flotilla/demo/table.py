@@ -48,8 +48,9 @@ def draw(rows: list[MarketRow], *, title: str) -> Table:
         table.add_column(column, justify="right")
     table.add_column("why", max_width=46, overflow="ellipsis", no_wrap=True)
     for row in rows:
-        progress, status = row.progress or row.status.progress, row.status
-        live = row.progress
+        status, live = row.status, row.progress
+        progress = (live or status.progress) if row.running else None
+        counted = live is not None and live.epoch != status.epoch
         table.add_row(
             status.market,
             status.state.value,
@@ -57,8 +58,8 @@ def draw(rows: list[MarketRow], *, title: str) -> Table:
             live.asks[0] if live and live.asks else "-",
             str(progress.inventory.normalize()) if progress else "-",
             f"{progress.pnl:.2f}" if progress else "-",
-            str(status.fills + (live.fills if live else 0)),
-            str(status.requotes + (live.requotes if live else 0)),
+            str(status.fills + (live.fills if live and counted else 0)),
+            str(status.requotes + (live.requotes if live and counted else 0)),
             str(progress.tick_to_wire_p50_ms or "-") if progress else "-",
             (live.reason if live and live.reason else status.reason) or "",
         )

@@ -62,28 +62,32 @@ async def open_world(plan: DemoPlan) -> AsyncIterator[World]:
     stack = EmbeddedStack(
         plan.data_dir, external=external_services(), ports=PortWishes(demanded=demanded)
     )
-    logs, key_file = plan.data_dir / "logs", plan.data_dir / "secrets" / "ocx-simulator"
-    venue = Child("simulated venue", _venue_arguments(plan, key_file), log=logs / "sim-ocx.log")
+    logs, secret_dir = plan.data_dir / "logs", plan.data_dir / "secrets"
+    # Account main is left to the person: markets started from the UI do not meet the demo's.
+    account = f"demo{secrets.token_hex(3)}"
+    keys = (secret_dir / "ocx-main", secret_dir / account)
+    venue = Child("simulated venue", _venue_arguments(plan, keys), log=logs / "sim-ocx.log")
     worker = Child("worker", ["worker"], log=logs / "worker.out")
     try:
         # The venue needs no service: it starts while they do.
         await venue.start({})
         async with stack:
             try:
-                async with _running(plan, stack, venue, worker, key_file) as world:
+                async with _running(plan, stack, venue, worker, keys) as world:
                     yield world
             finally:
                 await worker.stop()
     finally:
         await venue.stop()
+        keys[1].unlink(missing_ok=True)
 
 
 @asynccontextmanager
 async def _running(
-    plan: DemoPlan, stack: EmbeddedStack, venue: Child, worker: Child, key_file: Path
+    plan: DemoPlan, stack: EmbeddedStack, venue: Child, worker: Child, keys: tuple[Path, Path]
 ) -> AsyncIterator[World]:
     venue_url = await venue.read("base_url", timeout_s=_READY_S)
-    environment = _worker_environment(plan, venue_url, key_file)
+    environment = _worker_environment(plan, venue_url, keys)
     await worker.start(environment)
     # This process looks at the venue too, with the same settings.
     os.environ.update(environment)
@@ -101,14 +105,16 @@ async def _running(
             venue=venue,
             venue_url=venue_url,
             worker=worker,
-            account=f"demo-{secrets.token_hex(3)}",
+            account=keys[1].name,
         )
         for task in watching:
             task.cancel()
 
 
-def _venue_arguments(plan: DemoPlan, key_file: Path) -> list[str]:
-    arguments = ["sim", "ocx", "--markets", str(plan.markets), "--key-file", str(key_file)]
+def _venue_arguments(plan: DemoPlan, keys: tuple[Path, Path]) -> list[str]:
+    arguments = ["sim", "ocx", "--markets", str(plan.markets)]
+    for key in keys:
+        arguments += ["--key-file", str(key)]
     if plan.seed is not None:
         arguments += ["--seed", str(plan.seed)]
     if plan.replay is not None:
@@ -116,13 +122,17 @@ def _venue_arguments(plan: DemoPlan, key_file: Path) -> list[str]:
     return arguments
 
 
-def _worker_environment(plan: DemoPlan, venue_url: str, key_file: Path) -> Mapping[str, str]:
+def _worker_environment(
+    plan: DemoPlan, venue_url: str, keys: tuple[Path, Path]
+) -> Mapping[str, str]:
+    main, own = keys
     return {
         "FLOTILLA_DATA_DIR": str(plan.data_dir.absolute()),
         "FLOTILLA_STATE_DIR": str(plan.state_dir.absolute()),
         "FLOTILLA_FLEET": "demo",
         "FLOTILLA_VENUE_OCX__BASE_URL": venue_url,
-        "FLOTILLA_VENUE_OCX__API_KEY_FILE": str(key_file.absolute()),
+        "FLOTILLA_VENUE_OCX__API_KEY_FILE": str(main.absolute()),
+        f"FLOTILLA_VENUE_OCX__{own.name.upper()}__API_KEY_FILE": str(own.absolute()),
         "FLOTILLA_VENUE_OCX__RATE__ORDER_PER_MIN": str(RATE_PER_MINUTE),
         "FLOTILLA_VENUE_OCX__RATE__RESERVE_FOR_CANCEL": str(RATE_PER_MINUTE // 10),
     }

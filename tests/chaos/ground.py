@@ -33,7 +33,7 @@ from tests.chaos.venue_log import VenueLog
 from tests.support.services import Services
 from workflows import names
 from workflows.market import MarketWorkflow
-from workflows.messages import MarketResult, MarketStatus, StartMarket, StopMarket
+from workflows.messages import MarketResult, MarketStatus, Request, StartMarket, StopMarket
 
 Handle = WorkflowHandle[MarketWorkflow, MarketResult]
 
@@ -206,6 +206,13 @@ class Market:
             },
         )
 
+    async def pause_and_resume(self) -> None:
+        """Ask for a pause, wait until nothing rests, and ask to go on."""
+        assert self.handle is not None
+        await self.handle.signal(MarketWorkflow.pause, Request(by="test"))
+        await self.until("the pause clears the market", self.has_none)
+        await self.handle.signal(MarketWorkflow.resume, Request(by="test"))
+
     async def calm(self) -> None:
         """Disarm every fault."""
         async with httpx.AsyncClient(base_url=self.venue.url) as client:
@@ -273,12 +280,14 @@ async def open_market(
     services: Services, venue: SimulatedVenue, symbol: str, state_dir: Path
 ) -> AsyncIterator[Market]:
     """A market of its own; its symbol is noisy only while the test lasts."""
+    account = f"chaos{uuid4().hex[:8]}"
+    account = f"chaos{uuid4().hex[:8]}"
     environment = {
         "FLOTILLA_DATA_DIR": str(services.data_dir.absolute()),
         "FLOTILLA_STATE_DIR": str(state_dir),
         "FLOTILLA_FLEET": "chaos",
         "FLOTILLA_VENUE_OCX__BASE_URL": venue.url,
-        "FLOTILLA_VENUE_OCX__API_KEY_FILE": str(venue.key_file),
+        f"FLOTILLA_VENUE_OCX__{account.upper()}__API_KEY_FILE": str(venue.key_file),
         "FLOTILLA_VENUE_OCX__RATE__ORDER_PER_MIN": str(RATE_PER_MINUTE),
         "FLOTILLA_VENUE_OCX__RATE__RESERVE_FOR_CANCEL": str(RATE_PER_MINUTE // 10),
     }
@@ -293,7 +302,7 @@ async def open_market(
             client=client,
             settings=settings,
             environment=environment,
-            id=MarketId("ocx", f"chaos-{uuid4().hex[:8]}", symbol),
+            id=MarketId("ocx", account, symbol),
             logs=state_dir / "logs",
         )
         try:

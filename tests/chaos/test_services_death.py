@@ -1,6 +1,8 @@
 """Our own services die under quoting: no orphan, no lost or doubled fill, and it goes on."""
 
 import asyncio
+import os
+import signal
 from itertools import pairwise
 
 import pytest
@@ -34,19 +36,35 @@ async def test_quoting_survives_the_death_of(market: Market, name: str) -> None:
     assert _ordered((await market.log()).epochs())
 
 
-async def test_a_lost_kill_board_stops_quoting_until_it_is_back(market: Market) -> None:
+async def test_quoting_survives_the_death_of_the_kill_board(market: Market) -> None:
+    await market.quoting()
+    await market.hold_a_position()
+    before = (await market.log()).accepted()[-1].sequence
+    await _kill(market, "valkey")
+
+    async def quotes_anew() -> bool:
+        log = await market.log()
+        return log.accepted()[-1].sequence > before and bool(log.resting())
+
+    await market.until("it quotes afterwards", quotes_anew, within_s=40)
+    await market.hold_a_position()
+    await market.finish()
+    assert _ordered((await market.log()).epochs())
+
+
+async def test_a_kill_board_that_hangs_stops_quoting_until_it_answers(market: Market) -> None:
     await market.quoting()
     await market.hold_a_position()
     epoch = await market.epoch()
-    await _kill(market, "valkey")
-
-    async def quotes_again() -> bool:
-        return await market.quotes_above(epoch) or (
-            "holding" not in await market.been() and await market.has_quotes()
-        )
-
-    await market.until("it quotes again", quotes_again, within_s=40)
-    await market.hold_a_position()
+    board = market.services.pid("valkey")
+    os.kill(board, signal.SIGSTOP)
+    try:
+        took = await market.until("nothing rests", market.has_none, within_s=10)
+    finally:
+        os.kill(board, signal.SIGCONT)
+    print(f"kill board hangs: nothing rested after {took:.2f} s")  # noqa: T201
+    await market.until("it quotes again", lambda: market.quotes_above(epoch), within_s=40)
+    assert "holding" in await market.been()
     await market.finish()
     assert _ordered((await market.log()).epochs())
 

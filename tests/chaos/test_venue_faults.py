@@ -47,14 +47,16 @@ FAULTS: dict[str, list[dict[str, Any]]] = {
 async def test_books_agree_after(market: Market, what: str) -> None:
     await market.quoting()
     await market.venue.post("faults", [_here(market, fault) for fault in FAULTS[what]])
-    for _ in range(8):
+    for second in range(8):
         await market.sell_to_us()
+        if second == 5:  # cancels everything, so that faults of cancels have their turn
+            await market.pause_and_resume()
         await asyncio.sleep(1)
     struck = {fault["kind"]: fault["struck"] for fault in await market.venue.get("faults")}
     print(f"{what}: {struck}")  # noqa: T201
     await market.calm()
     assert any(struck.values())
-    await market.until("it quotes again", market.has_quotes, within_s=30)
+    await market.until("it quotes again", market.has_quotes, within_s=40)
     await market.finish()
 
 

@@ -31,12 +31,18 @@ async def test_a_frozen_worker_cannot_quote_after_its_successor(market: Market) 
     epoch = await market.epoch()
     assert first.pid is not None
     os.kill(first.pid, signal.SIGSTOP)
+    frozen_ns = time.time_ns()
     await market.until("the other worker quotes", lambda: market.quotes_above(epoch))
     os.kill(first.pid, signal.SIGCONT)
     # Time for the thawed process to send whatever it had in mind.
     await asyncio.sleep(5)
     log = await market.log()
+    seconds = (log.gone_ns(epoch) - frozen_ns) / 1e9
+    print(f"worker frozen: venue listed nothing of it after {seconds:.2f} s")  # noqa: T201
     later = min(number for number in log.epochs() if number > epoch)
     assert log.last_of(epoch).sequence < log.first_of(later).sequence
     assert log.resting(epoch=epoch) == set()
     await market.finish()
+    began = time.monotonic()
+    await terminate(first)
+    assert time.monotonic() - began <= _STOP_S, "the thawed worker does not end"

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from urllib.parse import urlencode
 
 from desk.ports import Clock
+from desk.units import NS_PER_S
 from venues._transport.backoff import Backoff
 from venues._transport.sse import StreamEnded, StreamRefused, stream
 from venues.ocx.config import OcxConfig
@@ -15,6 +16,7 @@ from venues.ocx.streams import KeptStream, Numbering, raise_stream_error
 from venues.ocx.wire import WireUser, decode_user_event, event_kind
 
 _ENDPOINT = "user_stream"
+_SNAPSHOT_WAIT_S = 5.0
 
 
 class UserStream:
@@ -38,7 +40,9 @@ class UserStream:
         self._on_change = on_change
         self._on_alive = on_alive
         self._numbering = Numbering()
+        self._clock = clock
         self._has_snapshot = False
+        self._opened_ns = 0
         self._path = f"{config.paths[_ENDPOINT]}?" + urlencode(
             {"openOnly": "true", "intervalMs": config.user_interval_ms}
         )
@@ -61,6 +65,7 @@ class UserStream:
     async def _live(self, kind: Credential) -> None:
         self._numbering = Numbering()
         self._has_snapshot = False
+        self._opened_ns = self._clock.monotonic_ns()
         await stream(
             self._config.base_url,
             self._path,
@@ -72,6 +77,13 @@ class UserStream:
         )
 
     def _comment(self, _text: str) -> None:
+        self._sign_of_life()
+
+    def _sign_of_life(self) -> None:
+        """A connection that lives without ever giving its snapshot is of no use."""
+        waited_ns = self._clock.monotonic_ns() - self._opened_ns
+        if not self._has_snapshot and waited_ns > _SNAPSHOT_WAIT_S * NS_PER_S:
+            raise StreamEnded("no snapshot came")
         self._on_alive()
 
     def _event(self, name: str, data: bytes, _id: str | None) -> None:
@@ -82,7 +94,7 @@ class UserStream:
         if kind == "error":
             raise_stream_error(data)
         if not self._numbering.is_new(event.event_seq) or not kind:
-            self._on_alive()
+            self._sign_of_life()
         elif kind == "snapshot":
             self._has_snapshot = True
             self._on_snapshot(event.payload)
