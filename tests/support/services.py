@@ -93,7 +93,7 @@ class Services:
         old = self._stack.pids[name]
         os.kill(old, signal.SIGKILL)
         async with asyncio.timeout(60):
-            while self._stack.pids.get(name) in {None, old}:  # noqa: ASYNC110 - seen from outside
+            while self._stack.pids.get(name) in {None, old}:
                 await asyncio.sleep(0.02)
 
     async def _postgres(self, statement: str) -> None:

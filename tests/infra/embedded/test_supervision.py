@@ -100,6 +100,6 @@ async def test_a_child_that_ignores_its_signal_is_ended_by_force(tmp_path: Path)
     )
     child = spawn(command, tmp_path / "log")
     async with asyncio.timeout(20):
-        while not mark.exists():  # noqa: ASYNC110 - another process makes it
+        while not mark.exists():
             await asyncio.sleep(0.01)
         assert await child.stop(0.2) == -signal.SIGKILL

@@ -43,7 +43,7 @@ class ScratchPostgres:
         words = [word for setting in settings for word in ("-c", setting)]
         self._process = self._spawn("postgres", *words)
         async with asyncio.timeout(30):
-            while not await self._answers():  # noqa: ASYNC110
+            while not await self._answers():
                 await asyncio.sleep(0.02)
 
     def kill(self) -> None:

@@ -220,7 +220,7 @@ async def test_postgres_killed_under_load_loses_and_doubles_nothing(
             for _ in range(3):
                 goal = known + 1_000
                 async with asyncio.timeout(20):
-                    while known < goal:  # noqa: ASYNC110
+                    while known < goal:
                         await asyncio.sleep(0.01)
                 scratch.kill()
                 await asyncio.sleep(0.2)

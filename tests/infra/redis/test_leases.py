@@ -25,7 +25,7 @@ def leases(redis: Redis) -> RedisLeases:
 async def until_gone(redis: Redis) -> None:
     """Wait until Redis itself has expired the market's lease."""
     async with asyncio.timeout(5):
-        while await redis.exists(f"flotilla:test:lease:{MARKET.path}"):  # noqa: ASYNC110
+        while await redis.exists(f"flotilla:test:lease:{MARKET.path}"):
             await asyncio.sleep(0.005)
 
 

@@ -23,7 +23,7 @@ class SystemClock:
 async def eventually(true: Callable[[], bool], within_s: float = 5.0) -> None:
     """Look again until it is true; TimeoutError when it does not become so in time."""
     async with asyncio.timeout(within_s):
-        while not true():  # noqa: ASYNC110 - what is awaited happens on the other side of a socket
+        while not true():
             await asyncio.sleep(0.005)
 
 
