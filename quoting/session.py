@@ -5,8 +5,10 @@ asked to list zero before `run` returns.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 from desk.errors import VenueError
 from desk.identity import MarketId
@@ -28,6 +30,7 @@ _EQUITY_S = 5.0
 _AUDIT_S = 15.0
 _CLEAR_GIVE_UP_S = 20.0
 _LATE_FILLS_S = 0.3
+_CANCEL_AGAIN_S = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,12 +100,10 @@ class Session:
                 self._dispatcher = self._make_dispatcher(tasks)
                 background = [tasks.create_task(job) for job in self._jobs()]
                 leave = await self._until_left()
-                report = await self._leave_market()
-                for task in background:
-                    task.cancel()
+                report = await _undisturbed(self._leave_market(background))
         except BaseExceptionGroup:
             # A bug in one of our own tasks: what it left at the venue goes first.
-            await self._leave_market()
+            await _undisturbed(self._leave_market(()))
             raise
         cleared = report.verified
         return SessionEnd(
@@ -187,8 +188,8 @@ class Session:
             # Asked to go. The orders go first, then the answer.
             return Leave(SessionReason.CANCELLED, "")
 
-    async def _leave_market(self) -> ClearReport:
-        """Send nothing more, cancel everything, and hear late fills out."""
+    async def _leave_market(self, background: Sequence[asyncio.Task[None]]) -> ClearReport:
+        """Send nothing more, cancel everything, hear late fills out, and end our own tasks."""
         self._loop.leave()
         report = await clear(
             self._ports.venue,
@@ -200,6 +201,7 @@ class Session:
         await asyncio.sleep(_LATE_FILLS_S)
         self._inbox.close()
         await self._ports.ledger.flush(self._loop.permit.max_ledger_behind_s)
+        await _end(background)
         return report
 
     async def _ticks(self) -> None:
@@ -242,3 +244,20 @@ class Session:
             self._inbox.put(
                 Audited(resting=tuple(order.client_order_id for order in listed), asked_ns=asked_ns)
             )
+
+
+async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Cancel until they are over: a task group that fails while cancelled forgets the cancel."""
+    while left := [task for task in tasks if not task.done()]:
+        for task in left:
+            task.cancel()
+        await asyncio.wait(left, timeout=_CANCEL_AGAIN_S)
+
+
+async def _undisturbed(leaving: Coroutine[Any, Any, ClearReport]) -> ClearReport:
+    """Await it to its end: a cancel asks for leaving, and that is what is being done."""
+    task = asyncio.ensure_future(leaving)
+    while not task.done():
+        with suppress(asyncio.CancelledError):
+            await asyncio.shield(task)
+    return task.result()

@@ -56,9 +56,6 @@ class RedisKillBoard:
                 tasks.create_task(self._listen(pubsub, sink))
                 tasks.create_task(self._pulse(pubsub))
         except* Unavailable as trouble:
-            # A task group that fails while its owner is cancelled forgets the cancellation.
-            if (own := asyncio.current_task()) is not None and own.cancelling():
-                raise asyncio.CancelledError from trouble
             raise _first(trouble) from trouble
         finally:
             await pubsub.aclose()  # type: ignore[no-untyped-call]

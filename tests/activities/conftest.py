@@ -1,13 +1,16 @@
 """Activities on real parts: PostgreSQL, Valkey, and the simulated OCX on loopback."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from random import Random
+from typing import TypeVar
 
 import pytest
+from temporalio.client import Client
+from temporalio.testing import ActivityEnvironment
 
 from activities.market import MarketActivities
 from activities.ports import ActivityPorts
@@ -19,6 +22,7 @@ from tests.support.services import Services
 from venues.ocx.simulator.server import OcxSimulator
 from venues.ocx.simulator.settings import SeedAccount, SimulatorSettings
 
+T = TypeVar("T")
 KEY = "ocx_sk_" + "a1" * 16
 MARKET = MarketId("ocx", "main", "BTC-PERP")
 
@@ -31,6 +35,11 @@ class Desk:
     activities: MarketActivities
     venue: OcxSimulator
     state_dir: Path
+    client: Client
+
+    async def run(self, work: Callable[..., Awaitable[T]], request: object) -> T:
+        """Run one activity as a worker would."""
+        return await ActivityEnvironment(client=self.client).run(work, request)
 
 
 OpenDesk = Callable[..., AbstractAsyncContextManager[Desk]]
@@ -41,6 +50,7 @@ def open_desk(
     services: Services,
     database_url: str,
     redis_url: str,
+    temporal_client: Client,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> OpenDesk:
@@ -73,6 +83,8 @@ def open_desk(
             )
             (tmp_path / "state").mkdir(exist_ok=True)
             async with open_ports(chosen, Telemetry()) as ports:
-                yield Desk(ports, MarketActivities(ports), venue, tmp_path / "state")
+                yield Desk(
+                    ports, MarketActivities(ports), venue, tmp_path / "state", temporal_client
+                )
 
     return opened

@@ -1,14 +1,11 @@
 """What a workflow may ask: every refusal is one sentence with a remedy, every exit is exact."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from decimal import Decimal
-from typing import TypeVar
 
 import pytest
 from temporalio.exceptions import ApplicationError
-from temporalio.testing import ActivityEnvironment
 
 from activities.messages import (
     DecisionInput,
@@ -29,7 +26,6 @@ from desk.units import Side
 from tests.activities.conftest import MARKET, Desk, OpenDesk
 from venues.ocx.simulator.faults import Fault, FaultKind
 
-T = TypeVar("T")
 PREFLIGHT = PreflightInput(
     market=MARKET, parameters=QuoteParameters(), limits=RiskLimits(), run_id="run"
 )
@@ -52,10 +48,6 @@ def stray_fill() -> Fill:
     )
 
 
-async def run(work: Callable[..., Awaitable[T]], request: object) -> T:
-    return await ActivityEnvironment().run(work, request)
-
-
 async def quote(desk: Desk, seconds: float, **changes: object) -> SessionResult:
     request = SessionInput(
         market=MARKET,
@@ -65,12 +57,12 @@ async def quote(desk: Desk, seconds: float, **changes: object) -> SessionResult:
         run_id="run",
         window_s=max(1, int(seconds)),
     )
-    return await run(desk.activities.quote_session, replace(request, **changes))  # type: ignore[arg-type]
+    return await desk.run(desk.activities.quote_session, replace(request, **changes))  # type: ignore[arg-type]
 
 
 async def test_preflight_passes_and_opens_a_life(open_desk: OpenDesk) -> None:
     async with open_desk() as desk:
-        report = await run(desk.activities.preflight, PREFLIGHT)
+        report = await desk.run(desk.activities.preflight, PREFLIGHT)
     assert report.life_epoch == 1
     assert report.tick_size == Decimal("0.1")
     assert abs(report.clock_offset_ms) < 2_000
@@ -93,7 +85,7 @@ async def test_preflight_refuses_in_a_sentence(
 ) -> None:
     async with open_desk() as desk:
         with pytest.raises(ApplicationError, match=words) as refusal:
-            await run(desk.activities.preflight, request_)
+            await desk.run(desk.activities.preflight, request_)
     assert refusal.value.non_retryable
 
 
@@ -101,20 +93,20 @@ async def test_a_clock_ten_seconds_off_is_refused(open_desk: OpenDesk) -> None:
     async with open_desk() as desk:
         desk.venue.faults.add(Fault(kind=FaultKind.CLOCK_SKEW, skew_s=10))
         with pytest.raises(ApplicationError, match="clock: this machine and ocx differ") as refusal:
-            await run(desk.activities.preflight, PREFLIGHT)
+            await desk.run(desk.activities.preflight, PREFLIGHT)
     assert refusal.value.non_retryable
 
 
 async def test_an_empty_account_is_refused(open_desk: OpenDesk) -> None:
     async with open_desk("0") as desk:
         with pytest.raises(ApplicationError, match="no collateral; fund it"):
-            await run(desk.activities.preflight, PREFLIGHT)
+            await desk.run(desk.activities.preflight, PREFLIGHT)
 
 
 async def test_a_wrong_key_is_final(open_desk: OpenDesk) -> None:
     async with open_desk(FLOTILLA_VENUE_OCX__API_KEY="ocx_sk_wrong") as desk:
         with pytest.raises(ApplicationError) as refusal:
-            await run(desk.activities.preflight, PREFLIGHT)
+            await desk.run(desk.activities.preflight, PREFLIGHT)
     assert refusal.value.non_retryable
     assert "ocx_sk_wrong" not in str(refusal.value)
 
@@ -124,7 +116,7 @@ async def test_a_kill_in_scope_refuses_the_start(open_desk: OpenDesk, scope: str
     async with open_desk() as desk:
         await desk.ports.ledger.set_kill(Kill(scope=scope, reason="drill", by="ana", at_ms=1))
         with pytest.raises(ApplicationError, match="killed at scope") as refusal:
-            await run(desk.activities.preflight, PREFLIGHT)
+            await desk.run(desk.activities.preflight, PREFLIGHT)
         assert "unkill" in str(refusal.value)
 
 
@@ -132,7 +124,7 @@ async def test_the_kill_file_refuses_the_start(open_desk: OpenDesk) -> None:
     async with open_desk() as desk:
         (desk.state_dir / "KILL").touch()
         with pytest.raises(ApplicationError, match="KILL file"):
-            await run(desk.activities.preflight, PREFLIGHT)
+            await desk.run(desk.activities.preflight, PREFLIGHT)
 
 
 async def test_a_session_quotes_and_leaves_nothing(open_desk: OpenDesk) -> None:
@@ -169,7 +161,7 @@ async def test_touching_the_kill_file_ends_a_session_within_a_cycle(open_desk: O
 
 async def test_a_position_the_history_does_not_explain_is_a_break(open_desk: OpenDesk) -> None:
     async with open_desk() as desk:
-        await run(desk.activities.preflight, PREFLIGHT)
+        await desk.run(desk.activities.preflight, PREFLIGHT)
         # Our ledger has a fill that the venue does not know.
         await desk.ports.ledger.book_fills(MARKET, [stray_fill()])
         result = await quote(desk, 2)
@@ -181,18 +173,18 @@ async def test_a_position_the_history_does_not_explain_is_a_break(open_desk: Ope
 
 async def test_flatten_reaches_zero_exactly_and_books_agree(open_desk: OpenDesk) -> None:
     async with open_desk() as desk:
-        await run(desk.activities.preflight, PREFLIGHT)
+        await desk.run(desk.activities.preflight, PREFLIGHT)
         async with asyncio.TaskGroup() as tasks:
             session = tasks.create_task(quote(desk, 20))
             while not desk.venue.engine.position("main", MARKET.symbol).lots:
                 await asyncio.sleep(0.05)
             session.cancel()
-        take = await run(
+        take = await desk.run(
             desk.activities.take_over, TakeOverInput(market=MARKET, owner="exit", run_id="run")
         )
         sides = []
         for step in range(6):
-            report = await run(
+            report = await desk.run(
                 desk.activities.flatten_slice,
                 FlattenSliceInput(
                     market=MARKET,
@@ -209,10 +201,10 @@ async def test_flatten_reaches_zero_exactly_and_books_agree(open_desk: OpenDesk)
                 break
         assert sides[-1] == 0
         assert all(side * sides[0] >= 0 for side in sides)
-        last = await run(
+        last = await desk.run(
             desk.activities.take_over, TakeOverInput(market=MARKET, owner="down", run_id="run")
         )
-        final = await run(
+        final = await desk.run(
             desk.activities.stand_down,
             StandDownInput(
                 market=MARKET, epoch=last.epoch, owner="down", life_epoch=1, reason="test"
@@ -226,7 +218,7 @@ async def test_flatten_reaches_zero_exactly_and_books_agree(open_desk: OpenDesk)
 
 async def test_decisions_are_recorded(open_desk: OpenDesk) -> None:
     async with open_desk() as desk:
-        await run(
+        await desk.run(
             desk.activities.record_decision,
             DecisionInput(
                 market=MARKET, epoch=1, kind="a->b", reason="because", by="ana", alert=True

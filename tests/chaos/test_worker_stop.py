@@ -8,6 +8,7 @@ import time
 from tests.chaos.ground import Market, terminate
 
 _STOP_S = 10.0
+_POLLS_S = 45.0
 
 
 async def test_sigterm_ends_the_worker_with_nothing_resting(market: Market) -> None:
@@ -32,7 +33,10 @@ async def test_a_frozen_worker_cannot_quote_after_its_successor(market: Market) 
     assert first.pid is not None
     os.kill(first.pid, signal.SIGSTOP)
     frozen_ns = time.time_ns()
-    await market.until("the other worker quotes", lambda: market.quotes_above(epoch))
+    # Temporal may hand a few retries to the frozen process, whose polls are still open.
+    await market.until(
+        "the other worker quotes", lambda: market.quotes_above(epoch), within_s=_POLLS_S
+    )
     os.kill(first.pid, signal.SIGCONT)
     # Time for the thawed process to send whatever it had in mind.
     await asyncio.sleep(5)
