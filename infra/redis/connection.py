@@ -45,8 +45,17 @@ def open_redis(redis_url: str, *, socket_timeout_s: float = SOCKET_TIMEOUT_S) ->
 @asynccontextmanager
 async def bounded(timeout_s: float = CALL_TIMEOUT_S) -> AsyncIterator[None]:
     """Turn whatever Redis or the network raises into Unavailable, and bound the time."""
+    own = asyncio.current_task()
+    cancels = own.cancelling() if own else 0
+    trouble: Exception | None = None
     try:
         async with asyncio.timeout(timeout_s):
             yield
     except (RedisError, OSError, TimeoutError) as error:
-        raise Unavailable(f"redis: {str(error) or type(error).__name__}") from error
+        trouble = error
+    # Before Python 3.12, asyncio.wait_for inside the client forgets a cancel that comes together
+    # with the answer; then nothing would ever end the caller.
+    if own is not None and own.cancelling() > cancels:
+        raise asyncio.CancelledError
+    if trouble is not None:
+        raise Unavailable(f"redis: {str(trouble) or type(trouble).__name__}") from trouble
