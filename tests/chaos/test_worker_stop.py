@@ -46,7 +46,7 @@ async def test_a_frozen_worker_cannot_quote_after_its_successor(market: Market) 
     later = min(number for number in log.epochs() if number > epoch)
     assert log.last_of(epoch).sequence < log.first_of(later).sequence
     assert log.resting(epoch=epoch) == set()
-    await market.finish()
+    await market.finish(within_s=_POLLS_S + 10)
     began = time.monotonic()
     await terminate(first)
     assert time.monotonic() - began <= _STOP_S, "the thawed worker does not end"
