@@ -135,6 +135,16 @@ class MarketActivities:
                 life_epoch=request.life_epoch,
                 beat=_beat,
             )
+            if report.venue_open_orders:
+                # Stopped is said on evidence: cancel again, and have the whole look repeated.
+                await clear(venue, instrument, self._ports.clock, give_up_s=_CLEAR_S, beat=_beat)
+                raise ApplicationError(
+                    f"{report.venue_open_orders} orders rested at the last look", type="NotCleared"
+                )
+            if not report.ledger_equals_venue:
+                await self._ports.alerts.alert(
+                    request.market, "critical", f"books disagree: {report.difference}"
+                )
             await self._ports.lease.release(request.market, request.epoch, request.owner)
         return report
 

@@ -11,7 +11,7 @@ from temporalio.service import RPCError
 
 from activities.messages import SessionInput, SessionResult
 from activities.ports import ActivityPorts
-from desk.errors import ConfigurationFault
+from desk.errors import ConfigurationFault, Unavailable
 from desk.instrument import Instrument
 from desk.lifecycle import SessionReason
 from desk.permit import Permit
@@ -64,7 +64,8 @@ async def host_session(ports: ActivityPorts, request: SessionInput) -> SessionRe
         )
         end = await _run(session)
     finally:
-        await ports.lease.release(request.market, epoch, owner)
+        with suppress(Unavailable):  # it expires by itself; how the session ended must be told
+            await ports.lease.release(request.market, epoch, owner)
     return SessionResult(
         reason=end.reason,
         message=end.message,

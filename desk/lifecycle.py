@@ -120,5 +120,5 @@ def after_session(reason: SessionReason, command: Command) -> MarketState:
 
 
 def hold_seconds(holds: int) -> int:
-    """How long to wait before the n-th new try after a hold: 2, 4, 8 … 60 seconds."""
+    """How long to wait before the n-th new try after a hold: 1, 2, 4 … 60 seconds."""
     return min(60, 1 << min(holds, 6))

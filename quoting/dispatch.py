@@ -60,14 +60,24 @@ class Dispatcher:
         self._meter = meter
         self._tasks = tasks
         self._clear_give_up_s = clear_give_up_s
+        self._answers: set[asyncio.Task[None]] = set()
+        self.unanswered = 0
 
     def send(self, approved: Approved[Batch]) -> int:
         """Send a batch; returns when its bytes were handed over (monotonic nanoseconds)."""
         answer = self._venue.execution.send(approved, self._instrument)
         sent_ns = self._clock.monotonic_ns()
-        self._tasks.create_task(self._await_answer(approved.value, answer))
+        self.unanswered += 1
+        task = self._tasks.create_task(self._await_answer(approved.value, answer))
+        self._answers.add(task)
+        task.add_done_callback(self._answers.discard)
         record_sent(self._ledger, self._clock, self._market, self._epoch, approved.value)
         return sent_ns
+
+    async def settled(self) -> None:
+        """Wait until nothing we sent still awaits its answer (bounded by the venue's time-outs)."""
+        if self._answers:
+            await asyncio.wait(tuple(self._answers))
 
     def clear(self) -> None:
         """Take every order of this market away; a `Cleared` event follows."""
@@ -75,6 +85,7 @@ class Dispatcher:
 
     async def _await_answer(self, batch: Batch, answer: Awaitable[BatchOutcome]) -> None:
         outcome = await answer
+        self.unanswered -= 1
         self._inbox.put(Answered(batch=batch, outcome=outcome))
         self._meter.answered(outcome)
         record_answer(self._ledger, self._clock, self._market, outcome)

@@ -42,6 +42,7 @@ from quoting.working_orders import WorkingOrders
 _PATIENCE_NS = 60 * NS_PER_S
 _OUT_OF_STEP_NS = 5 * NS_PER_S
 _SETTLED_NS = 2 * NS_PER_S
+_STALE_REST_NS = NS_PER_S
 _SAMPLE_S, _SAMPLES = 1, 10
 
 _LEAVE_FOR = {
@@ -113,6 +114,9 @@ class MarketLoop:
         self._resnapshot: str | None = None
         self._audit_doubt = self._audit_pull = ""
         self._failed_clear = ""
+        self._unanswered: set[str] = set()
+        self._clear_again = ""
+        self._clear_running = False
         self._cycle = self._requotes = self._clears = 0
 
     # --- events ------------------------------------------------------------------------------
@@ -132,6 +136,7 @@ class MarketLoop:
                 if isinstance(event, OrderUpdate) and not event.resting:
                     self._working.gone(event.client_order_id)
             case Answered():
+                self._unanswered.discard(event.batch.batch_id)
                 self._working.answered(event.batch, event.outcome)
                 self._refusals.hear(event.outcome, self._now_ns)
             case Cleared():
@@ -166,13 +171,14 @@ class MarketLoop:
         if self._resnapshot is not None:
             reason, self._resnapshot = self._resnapshot, None
             return [*self._pull(reason), Resnapshot(reason)]
+        if self._clear_again and not (self._unanswered or self._clear_running):
+            return self._clear(self._clear_again)
         if self._phase is Phase.CLEARING:
             return []
         if self._audit_pull:
             # Orders we do not know of may rest: everything goes, known or not.
-            self._phase, self._reason, self._audit_pull = Phase.CLEARING, self._audit_pull, ""
-            self._clears += 1
-            return [ClearAll(self._reason)]
+            reason, self._audit_pull = self._audit_pull, ""
+            return self._clear(reason)
         if trouble := self._health.trouble(now_ns) or self._nobody_else():
             return self._wait(trouble, now_ns)
         self._waiting_since_ns = None
@@ -230,15 +236,25 @@ class MarketLoop:
     def _pull(self, reason: str) -> list[Action]:
         """Cancel first, then look: everything goes, and nothing is sent until it is verified."""
         self._reason = reason
-        if self._phase is Phase.CLEARING or not (self._working.open or self._working.unresolved):
+        if self._phase is Phase.CLEARING or not self._working.open:
             return []
-        self._phase = Phase.CLEARING
+        return self._clear(reason)
+
+    def _clear(self, reason: str) -> list[Action]:
+        self._phase, self._reason = Phase.CLEARING, reason
         self._clears += 1
+        self._clear_running = True
+        # A cancel-all may overtake a batch on its way: that batch asks for a second one.
+        self._clear_again = reason if self._unanswered else ""
         return [ClearAll(reason)]
 
     def _quote(self, now_ns: int) -> list[Action]:
         self._phase = Phase.QUOTING
-        if self._refusals.resting(now_ns) or self._awaits_answer():
+        if self._refusals.resting(now_ns):
+            # What rests grows stale meanwhile; cancels have a budget of their own.
+            long = self._refusals.rest_left_ns(now_ns) > _STALE_REST_NS
+            return self._pull("told to wait") if long else []
+        if self._awaits_answer():
             return []
         target = self._target(now_ns)
         self._reason = target.reason
@@ -264,6 +280,7 @@ class MarketLoop:
         self._last_sent_ns = now_ns
         self._rate.record(now_ns, len(planned.batch.orders))
         self._working.sent(planned.batch)
+        self._unanswered.add(planned.batch.batch_id)
         return [SendBatch(verdict, self._caused_ns)]
 
     def _awaits_answer(self) -> bool:
@@ -321,12 +338,13 @@ class MarketLoop:
         return new
 
     def _take_cleared(self, event: Cleared) -> None:
-        if event.verified:
+        self._clear_running = False
+        if not event.verified:
+            self._failed_clear = event.message or "orders could not be cleared"
+        elif not self._clear_again:
             self._working.cleared()
             if self._phase is Phase.CLEARING:
                 self._phase = Phase.WAITING
-        else:
-            self._failed_clear = event.message or "orders could not be cleared"
 
     def _take_audit(self, event: Audited) -> None:
         """A difference seen twice in a row, with nothing in flight, is real: start over."""

@@ -72,6 +72,10 @@ class Refusals:
         """Whether nothing should be sent just now."""
         return now_ns < self._rest_until_ns
 
+    def rest_left_ns(self, now_ns: int) -> int:
+        """How long that lasts."""
+        return max(0, self._rest_until_ns - now_ns)
+
     def must_leave(self) -> Leave | None:
         """The end of the session, if refusals demand it."""
         return self._leave

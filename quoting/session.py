@@ -120,6 +120,16 @@ class Session:
     # --- one turn ----------------------------------------------------------------------------
 
     def _handle(self, events: list[InboxEvent]) -> None:
+        try:
+            self._step(events)
+        except Exception as error:  # noqa: BLE001 - a bug must end the session, whatever it is
+            # Called from the event loop, which would only log it and leave the quotes resting.
+            if self._left is not None and not self._left.done():
+                fault = RuntimeError(f"the step failed: {type(error).__name__} {error}")
+                fault.__cause__ = error
+                self._left.set_exception(fault)
+
+    def _step(self, events: list[InboxEvent]) -> None:
         clock, loop = self._ports.clock, self._loop
         loop.permit.kill_file = self._ports.kill_file.present()
         for event in events:
@@ -191,18 +201,26 @@ class Session:
     async def _leave_market(self, background: Sequence[asyncio.Task[None]]) -> ClearReport:
         """Send nothing more, cancel everything, hear late fills out, and end our own tasks."""
         self._loop.leave()
-        report = await clear(
+        on_its_way = self._dispatcher is not None and self._dispatcher.unanswered > 0
+        report = await self._clear_market()
+        if on_its_way and self._dispatcher is not None:
+            # The first cancel-all may have overtaken a batch that was still on its way.
+            await self._dispatcher.settled()
+            report = await self._clear_market()
+        await asyncio.sleep(_LATE_FILLS_S)
+        self._inbox.close()
+        await self._ports.ledger.flush(self._loop.permit.max_ledger_behind_s)
+        await _end(background)
+        return report
+
+    async def _clear_market(self) -> ClearReport:
+        return await clear(
             self._ports.venue,
             self._instrument,
             self._ports.clock,
             give_up_s=_CLEAR_GIVE_UP_S,
             beat=lambda: self._report(self.progress()),
         )
-        await asyncio.sleep(_LATE_FILLS_S)
-        self._inbox.close()
-        await self._ports.ledger.flush(self._loop.permit.max_ledger_behind_s)
-        await _end(background)
-        return report
 
     async def _ticks(self) -> None:
         while True:

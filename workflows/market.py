@@ -62,6 +62,7 @@ class MarketWorkflow:
     async def run(self, start: StartMarket) -> MarketResult:  # noqa: ARG002 - taken in __init__
         """Live until stopped; continue as new after each session window."""
         if self._record.life_epoch == 0:
+            self._check_id()
             await self._open()
         while self._record.state is not MarketState.STOPPED:
             match self._record.state:
@@ -76,6 +77,16 @@ class MarketWorkflow:
         return self._record.result()
 
     # --- what each state means -------------------------------------------------------------
+
+    def _check_id(self) -> None:
+        """The workflow id is what makes a second owner impossible, so it must be the market's."""
+        wanted, given = names.market_workflow_id(self._record.market), workflow.info().workflow_id
+        if given != wanted:
+            raise ApplicationError(
+                f"workflow id: '{given}' is not this market's; start it again as '{wanted}'",
+                type="ConfigurationFault",
+                non_retryable=True,
+            )
 
     async def _open(self) -> None:
         self._note(MarketState.STARTING, "start requested")

@@ -1,5 +1,6 @@
 """The step function: what it sends, when it pulls everything, and when it leaves."""
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -16,6 +17,7 @@ from quoting.loop import MarketLoop
 from quoting.progress import LatencySamples
 from tests.quoting.builders import (
     EMPTY,
+    accepted,
     account,
     book,
     change,
@@ -287,3 +289,28 @@ def test_after_leave_nothing_is_sent() -> None:
     loop.apply(book(9 * NS_PER_S, mid=700_000))
     loop.apply(Tick(9 * NS_PER_S))
     assert loop.decide(9 * NS_PER_S) == []
+
+
+def test_a_clearing_that_a_batch_overtook_is_made_again() -> None:
+    loop, _ = quoting_loop()
+    loop.apply(book(2 * NS_PER_S, mid=601_000))
+    on_its_way = sent(loop.decide(2 * NS_PER_S))
+    loop.apply(FeedLost(reason="cut", received_ns=2 * NS_PER_S))
+    assert kinds(loop.decide(2 * NS_PER_S)) == [ClearAll]
+    # The cancel-all was confirmed and zero was listed; then the batch arrived and rests.
+    cleared(loop, 3 * NS_PER_S)
+    assert loop.decide(3 * NS_PER_S) == []
+    loop.apply(accepted(on_its_way))
+    assert kinds(loop.decide(4 * NS_PER_S)) == [ClearAll]
+    cleared(loop, 5 * NS_PER_S)
+    assert loop.decide(5 * NS_PER_S) == []
+    assert loop.progress(LatencySamples()).phase == "waiting"
+
+
+def test_a_long_wait_told_by_the_venue_pulls_what_would_grow_stale() -> None:
+    loop, _ = quoting_loop()
+    loop.apply(book(2 * NS_PER_S, mid=600_100))
+    second = sent(loop.decide(2 * NS_PER_S))
+    told = refused(second, RejectReason.RATE_LIMITED, old_gone=False)
+    loop.apply(replace(told, outcome=replace(told.outcome, retry_after_s=30.0)))
+    assert kinds(loop.decide(2 * NS_PER_S)) == [ClearAll]

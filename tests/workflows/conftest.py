@@ -56,7 +56,7 @@ async def server() -> AsyncIterator[WorkflowEnvironment]:
 def start(server: WorkflowEnvironment) -> Start:
     @asynccontextmanager
     async def running(
-        script: Script, **fields: object
+        script: Script, workflow_id: str | None = None, **fields: object
     ) -> AsyncIterator["WorkflowHandle[MarketWorkflow, MarketResult]"]:
         queue = str(uuid.uuid4())
         async with Worker(
@@ -75,7 +75,7 @@ def start(server: WorkflowEnvironment) -> Start:
             yield await server.client.start_workflow(
                 MarketWorkflow.run,
                 spec,
-                id=f"{names.market_workflow_id(spec.market)}/{queue}",
+                id=workflow_id or names.market_workflow_id(spec.market),
                 task_queue=queue,
             )
 

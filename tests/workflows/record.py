@@ -24,22 +24,23 @@ from workflows.messages import Request, StartMarket, StopMarket
 
 FOLDER = Path(__file__).parent / "histories"
 START = StartMarket(venue="ocx", symbol="BTC-PERP")
+MARKET_ID = names.market_workflow_id(START.market)
 
 
 async def _drawdown(client: Client, script: Script) -> None:
     script.sessions = deque([SessionReason.FEED, SessionReason.DRAWDOWN])
     script.positions = deque([20, 20, 0])
-    await _run(client, "drawdown")
+    await _run(client)
 
 
 async def _window(client: Client, script: Script) -> None:
     script.sessions = deque([SessionReason.WINDOW, SessionReason.KILLED])
-    await _run(client, "window")
+    await _run(client)
 
 
 async def _paused(client: Client, script: Script) -> None:
     handle = await client.start_workflow(
-        MarketWorkflow.run, START, id="recorded/paused", task_queue="recorded"
+        MarketWorkflow.run, START, id=MARKET_ID, task_queue="recorded"
     )
     while "quote_session" not in script.calls:
         await asyncio.sleep(0.01)
@@ -53,9 +54,9 @@ async def _paused(client: Client, script: Script) -> None:
     await handle.result()
 
 
-async def _run(client: Client, name: str) -> None:
+async def _run(client: Client) -> None:
     handle = await client.start_workflow(
-        MarketWorkflow.run, START, id=f"recorded/{name}", task_queue="recorded"
+        MarketWorkflow.run, START, id=MARKET_ID, task_queue="recorded"
     )
     await handle.result()
 
@@ -85,7 +86,7 @@ async def main() -> None:
                 max_heartbeat_throttle_interval=timedelta(milliseconds=100),
             ):
                 await scenario(env.client, script)
-                history = await env.client.get_workflow_handle(f"recorded/{name}").fetch_history()
+                history = await env.client.get_workflow_handle(MARKET_ID).fetch_history()
                 (FOLDER / f"market_{name}.json").write_text(history.to_json() + "\n")
 
 

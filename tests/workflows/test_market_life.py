@@ -71,12 +71,13 @@ async def test_a_flatten_never_gives_up_while_a_position_is_left(start: Start) -
     assert result.flatten_steps[-1].after == 0
 
 
-async def test_a_drawdown_beats_a_stop_said_in_the_same_moment(start: Start) -> None:
-    script = Script(sessions=deque([SessionReason.DRAWDOWN]))
-    async with start(script) as handle:
-        await handle.signal(MarketWorkflow.stop, StopMarket(by="ana"))
-        result = await handle.result()
-    assert states(result)[-1] == "stopped"
+async def test_a_market_under_a_strange_workflow_id_is_refused(start: Start) -> None:
+    script = Script()
+    async with start(script, workflow_id="market/ocx/main/OTHER") as handle:
+        with pytest.raises(WorkflowFailureError) as failure:
+            await handle.result()
+    assert "start it again as 'market/ocx/main/BTC-PERP'" in str(failure.value.cause)
+    assert script.calls == []
 
 
 async def test_a_window_end_continues_as_new_and_keeps_the_record(start: Start) -> None:

@@ -8,9 +8,12 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
+from desk.identity import MarketId
 from tests.workflows.conftest import PASSTHROUGH
 from workflows.market import MarketWorkflow
+from workflows.names import market_workflow_id
 
+MARKET_ID = market_workflow_id(MarketId("ocx", "main", "BTC-PERP"))
 HISTORIES = sorted((Path(__file__).parent / "histories").glob("market_*.json"))
 
 
@@ -34,12 +37,12 @@ def test_there_are_histories() -> None:
 
 @pytest.mark.parametrize("path", HISTORIES, ids=lambda path: path.stem)
 async def test_a_recorded_history_replays(path: Path) -> None:
-    history = WorkflowHistory.from_json(f"recorded/{path.stem}", path.read_text())
+    history = WorkflowHistory.from_json(MARKET_ID, path.read_text())
     await replayer().replay_workflow(history)
 
 
 async def test_a_changed_command_is_noticed() -> None:
     text = (HISTORIES[0]).read_text()
-    history = WorkflowHistory.from_json("recorded/x", text.replace('"preflight"', '"postflight"'))
+    history = WorkflowHistory.from_json(MARKET_ID, text.replace('"preflight"', '"postflight"'))
     with pytest.raises(Exception, match="[Nn]ondetermini"):
         await replayer().replay_workflow(history)
