@@ -27,6 +27,7 @@ from desk.ports import (
     AccountPort,
     Capabilities,
     Clock,
+    DeadManPort,
     ExecutionPort,
     FeedPort,
     Venue,
@@ -176,6 +177,10 @@ class TimedVenue:
     def account(self) -> AccountPort:
         """The venue's."""
         return self._venue.account
+
+    @property
+    def dead_man(self) -> DeadManPort | None:
+        return self._venue.dead_man
 
     @property
     def execution(self) -> ExecutionPort:

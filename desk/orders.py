@@ -82,7 +82,12 @@ class RejectReason(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderOutcome:
-    """The venue's answer for one order. `filled` lots are those filled at once, if it said so."""
+    """The venue's answer for one order. `filled` lots are those filled at once, if it said so.
+
+    `replaced_gone` speaks of the order that this one `replaces`: True when it certainly rests no
+    more (how much of it was filled may be unknown), False when it certainly still rests, None when
+    unknown, or told later by order updates.
+    """
 
     client_order_id: str
     kind: OutcomeKind
@@ -90,6 +95,7 @@ class OrderOutcome:
     reason: RejectReason | None = None
     message: str = ""
     filled: Lots | None = None
+    replaced_gone: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,11 +213,16 @@ class AccountChange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderUpdate:
-    """State of one order, pushed by venues that do; OCX does not (ocx.md section 5.4)."""
+    """State of one order, pushed by venues that do; OCX does not (ocx.md section 5.4).
+
+    `filled` lots are all that the venue filled of it so far; the fills themselves come as fills,
+    before or after this. `reason` says why an order that was accepted ended without our asking.
+    """
 
     client_order_id: str
     venue_order_id: str | None
     remaining: Lots
+    filled: Lots
     resting: bool
     reason: RejectReason | None
     received_ns: int

@@ -42,6 +42,7 @@ class Capabilities:
     atomic_ladder: bool
     replaces_orders: bool
     pushes_order_updates: bool
+    """An accepted order is only acknowledged: an `OrderUpdate` says when it rests, and ends it."""
     pushes_trade_ids: bool
     venue_dead_man: bool
     finds_by_client_id: bool
@@ -106,6 +107,43 @@ class ExecutionPort(Protocol):
         """The resting order with this id, None when the venue knows of none resting."""
 
 
+class DeadManPort(Protocol):
+    """The venue's own timer: when it runs out, the venue cancels every order of the account.
+
+    One for all markets of an account in this process; holders are market paths.
+    """
+
+    async def keep(self, holder: str) -> int:
+        """Arm or renew; monotonic nanoseconds until when the venue certainly waits.
+
+        Asks the venue only when a third of the timer has gone by since the last renewal. Raises
+        Refused, NotSent or Unresolved when it had to ask; the timer may then be running out.
+        """
+
+    async def release(self, holder: str) -> bool:
+        """Nothing of this holder rests any more. The last holder disarms; True when disarmed.
+
+        Stays armed (False) while others hold it or the venue lists any order of the account.
+        Raises as `keep` does; the timer then runs out by itself, which is safe.
+        """
+
+
+class RateShares(Protocol):
+    """Requests allowed to one address or account, shared by every process of the fleet."""
+
+    async def draw(
+        self, key: str, *, wanted: int, capacity: int, window_s: float, keep: int
+    ) -> tuple[int, float]:
+        """Take up to `wanted` tokens from the bucket `key`, leaving at least `keep` in it.
+
+        The bucket holds `capacity` tokens and refills evenly within `window_s`. Returns tokens
+        taken, and seconds until more come (0.0 when all wanted were taken). Raises Unavailable.
+        """
+
+    async def pause(self, key: str, seconds: float) -> None:
+        """Give nobody more than cancels for so long: the venue said 429. Raises Unavailable."""
+
+
 class Venue(Protocol):
     """One account at one venue, connected."""
 
@@ -124,6 +162,10 @@ class Venue(Protocol):
     @property
     def execution(self) -> ExecutionPort:
         """Orders."""
+
+    @property
+    def dead_man(self) -> DeadManPort | None:
+        """The venue's timer; None where `Capabilities.venue_dead_man` is False."""
 
     async def run(self) -> None:
         """Hold shared streams, sessions and budgets until cancelled; never ends by an error."""

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from typing import Protocol, cast
 
 from desk.errors import ConfigurationFault
-from desk.ports import Clock, Venue
+from desk.ports import Clock, RateShares, Venue
 
 BUILDERS: Mapping[str, str] = {
     "ocx": "venues.ocx:build",
+    "x10": "venues.x10:build",
 }
 """Name of a venue, and `module:function` of what builds it."""
 
@@ -24,8 +25,12 @@ class Build(Protocol):
         account: str,
         clock: Clock,
         random: random.Random,
+        rates: RateShares | None = None,
     ) -> Venue:
-        """One account at the venue. ConfigurationFault for bad settings."""
+        """One account at the venue. ConfigurationFault for bad settings.
+
+        Without `rates` the request budget is this process's alone.
+        """
 
 
 def builder(name: str) -> Build:

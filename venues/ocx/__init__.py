@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import httpx
 
-from desk.ports import Clock, Venue
+from desk.ports import Clock, RateShares, Venue
 from venues._transport.backoff import Backoff
 from venues._transport.http import HttpPool
 from venues._transport.rate_limit import RateBudget
@@ -24,7 +24,12 @@ __all__ = ["OcxConfig", "build"]
 
 
 def build(
-    config: Mapping[str, object] | OcxConfig, *, account: str, clock: Clock, random: random.Random
+    config: Mapping[str, object] | OcxConfig,
+    *,
+    account: str,
+    clock: Clock,
+    random: random.Random,
+    rates: RateShares | None = None,  # noqa: ARG001 - wired with the shared budget
 ) -> Venue:
     """One account at OCX; nothing is sent before it is used. ConfigurationFault for bad settings.
 

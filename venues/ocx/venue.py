@@ -82,6 +82,11 @@ class OcxVenue:
         """Orders."""
         return self._execution
 
+    @property
+    def dead_man(self) -> None:
+        """OCX has no such timer (ocx.md section 4.4)."""
+        return
+
     async def run(self) -> None:
         """Hold shared streams, sessions and budgets until cancelled; never ends by an error."""
         async with asyncio.TaskGroup() as group:
