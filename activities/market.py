@@ -5,7 +5,7 @@ Every one may run twice: reads are reads, cancels repeat, exit orders carry dete
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
@@ -24,7 +24,7 @@ from activities.messages import (
 )
 from activities.ports import ActivityPorts
 from activities.session import host_session
-from desk.errors import ConfigurationFault
+from desk.errors import ConfigurationFault, VenueError
 from desk.identity import MarketId
 from desk.instrument import Instrument
 from desk.ports import Venue
@@ -145,6 +145,10 @@ class MarketActivities:
                 await self._ports.alerts.alert(
                     request.market, "critical", f"books disagree: {report.difference}"
                 )
+            if venue.dead_man is not None:
+                # The last brake goes last; where that fails, the timer runs out by itself.
+                with suppress(VenueError):
+                    await venue.dead_man.release(request.market.path)
             await self._ports.lease.release(request.market, request.epoch, request.owner)
         return report
 

@@ -18,11 +18,12 @@ from desk.permit import Permit
 from desk.ports import Venue
 from desk.units import NS_PER_MS, NS_PER_S
 from quoting.clearing import clear
-from quoting.loop import LoopSetup, MarketLoop
+from quoting.loop import MarketLoop
 from quoting.opening import Opening, open_books
 from quoting.permission import standing_kills, wait_for_lease
 from quoting.progress import SessionProgress
 from quoting.session import Session, SessionEnd, SessionPorts
+from quoting.setup import LoopSetup
 
 _FIRST_CLEAR_S = 1.0
 _REPORT_EVERY_S = 60.0
@@ -133,6 +134,7 @@ def _session(
         owner=owner,
         lease_ttl_ms=request.lease_ttl_ms,
         window_s=request.window_s,
+        audit_s=request.limits.reconcile_every_ms / 1_000,
         loop=loop,
         ports=SessionPorts(
             venue=venue,
@@ -152,6 +154,9 @@ async def _permit(
 ) -> Permit:
     kills = await standing_kills(ports.board, ports.ledger, request.market)
     clock_offset_ms = await venue.clock_offset_ms()
+    # Armed before the first order; the session renews it.
+    timer = venue.dead_man
+    dead_man_until_ns = None if timer is None else await timer.keep(request.market.path)
     asked_ns = ports.clock.monotonic_ns()
     # Opening may have taken longer than the lease; taking it again proves that nobody else has.
     await _lease(ports, request, epoch, owner)
@@ -161,6 +166,7 @@ async def _permit(
         kills=tuple(kills),
         kill_file=ports.kill_file.present(),
         clock_offset_ms=clock_offset_ms,
+        dead_man_until_ns=dead_man_until_ns,
         board_until_ns=asked_ns + NS_PER_S,
         lease_until_ns=asked_ns + request.lease_ttl_ms * NS_PER_MS,
     )

@@ -36,8 +36,9 @@ from desk.quoting.parameters import QuoteParameters
 from desk.records import Kill, LedgerFacts, LedgerRecord
 from desk.risk.limits import RiskLimits
 from infra.clock import SystemClock
-from quoting.loop import LoopSetup, MarketLoop
+from quoting.loop import MarketLoop
 from quoting.session import Session, SessionEnd, SessionPorts
+from quoting.setup import LoopSetup
 from venues.ocx import OcxConfig, build
 from venues.ocx.signing import Secret
 
@@ -301,6 +302,7 @@ def _session(
         owner="benchmark",
         lease_ttl_ms=_LEASE_MS,
         window_s=stretch.warm_up_s + stretch.seconds + _AFTER_S,
+        audit_s=15.0,
         loop=loop,
         ports=SessionPorts(
             venue=venue,

@@ -36,7 +36,8 @@ from desk.units import NS_PER_MS
 from desk.working import WorkingOrder, WorkingState
 from quoting.actions import Action, SendBatch
 from quoting.inbox import Answered
-from quoting.loop import LoopSetup, MarketLoop
+from quoting.loop import MarketLoop
+from quoting.setup import LoopSetup
 
 _MARKET = instrument(0)
 _ID = MarketId("ocx", "main", _MARKET.symbol)

@@ -58,6 +58,7 @@ class SessionReason(StrEnum):
     BOARD = "kill_board_unreadable"
     LEDGER = "ledger_behind"
     CLOCK = "clock_out_of_bounds"
+    DEAD_MAN = "dead_man_not_armed"
     FEED = "feed_not_healthy"
     RESYNC = "books_out_of_step"
     HALTED = "market_halted"
@@ -90,6 +91,7 @@ _AFTER_SESSION = {
     SessionReason.BOARD: MarketState.HOLDING,
     SessionReason.LEDGER: MarketState.HOLDING,
     SessionReason.CLOCK: MarketState.HOLDING,
+    SessionReason.DEAD_MAN: MarketState.HOLDING,
     SessionReason.FEED: MarketState.HOLDING,
     SessionReason.RESYNC: MarketState.HOLDING,
     SessionReason.HALTED: MarketState.HOLDING,

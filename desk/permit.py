@@ -18,13 +18,15 @@ class Refusal(StrEnum):
     BOARD = "kill_board_unreadable"
     LEDGER = "ledger_behind"
     CLOCK = "clock_out_of_bounds"
+    DEAD_MAN = "dead_man_not_armed"
 
 
 @dataclass(slots=True, kw_only=True)
 class Permit:
     """Facts a session keeps fresh; deadlines are monotonic nanoseconds.
 
-    `lease_until_ns` and `board_until_ns` move forward only with a confirmed renewal or read.
+    `lease_until_ns` and `board_until_ns` move forward only with a confirmed renewal or read, and
+    so does `dead_man_until_ns`, which is None where the venue has no timer.
     """
 
     max_clock_offset_ms: int
@@ -35,6 +37,7 @@ class Permit:
     kill_file: bool = False
     clock_offset_ms: int | None = None
     ledger_behind_s: float = 0.0
+    dead_man_until_ns: int | None = None
 
     def refusal(self, now_ns: int) -> Refusal | None:
         """First reason against sending, None when everything is in order."""
@@ -50,6 +53,8 @@ class Permit:
             return Refusal.LEDGER
         if self.clock_offset_ms is None or abs(self.clock_offset_ms) > self.max_clock_offset_ms:
             return Refusal.CLOCK
+        if self.dead_man_until_ns is not None and now_ns >= self.dead_man_until_ns:
+            return Refusal.DEAD_MAN
         return None
 
     def explain(self, refusal: Refusal) -> str:
@@ -71,6 +76,8 @@ class Permit:
                 return (
                     f"the ledger is {self.ledger_behind_s:.1f} s behind; Postgres is away or slow"
                 )
+            case Refusal.DEAD_MAN:
+                return "the venue's dead-man timer could not be renewed in time"
             case Refusal.BOARD:
                 return "the kill board could not be read in time; Redis is away or was emptied"
             case Refusal.LEASE:

@@ -26,7 +26,12 @@ _BUY: Final = Side.BUY
 _SELL: Final = Side.SELL
 _RESTING: Final = WorkingState.RESTING
 _CLOSED: Final = WorkingState.CLOSED
-_OPEN = (WorkingState.UNRESOLVED, WorkingState.IN_FLIGHT, WorkingState.CANCELLING)
+_OPEN = (
+    WorkingState.UNRESOLVED,
+    WorkingState.IN_FLIGHT,
+    WorkingState.CANCELLING,
+    WorkingState.SETTLING,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +61,7 @@ class PlanReason(StrEnum):
     UNRESOLVED = "unresolved"
     IN_FLIGHT = "in_flight"
     CANCELLING = "cancelling"
+    SETTLING = "settling"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

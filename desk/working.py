@@ -14,6 +14,8 @@ class WorkingState(StrEnum):
     RESTING = "resting"
     CANCELLING = "cancelling"
     UNRESOLVED = "unresolved"
+    SETTLING = "settling"
+    """Rests no more, but fills of it may be unheard: its slot stays taken until they are known."""
     CLOSED = "closed"
 
 

@@ -25,6 +25,20 @@ class ClearAll:
 
 
 @dataclass(frozen=True, slots=True)
+class AskFate:
+    """Ask what became of an order that was not told of in time; a `Settled` event follows."""
+
+    client_order_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Withdraw:
+    """Cancel one order of ours that no table knows; the next audit checks."""
+
+    client_order_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Resnapshot:
     """The book is not to be trusted; ask the feed to start over."""
 
@@ -39,7 +53,7 @@ class Leave:
     message: str
 
 
-Action: TypeAlias = SendBatch | ClearAll | Resnapshot | Leave
+Action: TypeAlias = SendBatch | ClearAll | AskFate | Withdraw | Resnapshot | Leave
 
 
 class Phase(StrEnum):

@@ -5,15 +5,17 @@ An unresolved send is never repeated; the loop asks for a clearing instead.
 
 import asyncio
 from collections.abc import Awaitable
+from contextlib import suppress
 from typing import Protocol
 
+from desk.errors import VenueError
 from desk.identity import MarketId
 from desk.instrument import Instrument
-from desk.orders import Batch, BatchOutcome
+from desk.orders import AccountChange, Batch, BatchOutcome
 from desk.ports import Clock, LedgerWriter, Venue
 from desk.risk.approval import Approved
 from quoting.clearing import clear
-from quoting.inbox import Answered, Cleared, Inbox
+from quoting.inbox import Answered, Cleared, Inbox, Settled
 from quoting.journal import record_answer, record_sent
 
 
@@ -49,6 +51,7 @@ class Dispatcher:
         meter: SessionMeter,
         tasks: asyncio.TaskGroup,
         clear_give_up_s: float,
+        fills_since_ms: int,
     ) -> None:
         self._market = market
         self._instrument = instrument
@@ -60,6 +63,7 @@ class Dispatcher:
         self._meter = meter
         self._tasks = tasks
         self._clear_give_up_s = clear_give_up_s
+        self._fills_since_ms = fills_since_ms
         self._answers: set[asyncio.Task[None]] = set()
         self.unanswered = 0
 
@@ -82,6 +86,31 @@ class Dispatcher:
     def clear(self) -> None:
         """Take every order of this market away; a `Cleared` event follows."""
         self._tasks.create_task(self._clear())
+
+    def ask(self, client_order_id: str) -> None:
+        """Ask what became of an order; its fills and a `Settled` event follow, if it answers."""
+        self._tasks.create_task(self._ask(client_order_id))
+
+    def withdraw(self, client_order_id: str) -> None:
+        """Cancel one order that only the venue knows of."""
+        self._tasks.create_task(self._withdraw(client_order_id))
+
+    async def _ask(self, client_order_id: str) -> None:
+        venue, instrument = self._venue, self._instrument
+        with suppress(VenueError):  # asked again by the loop
+            found = await venue.execution.find(instrument, client_order_id)
+            if found is None:
+                # Read after the order was seen to be gone, so that no fill of it can be missing.
+                fills = await venue.account.fills(instrument, self._fills_since_ms)
+                now_ns = self._clock.monotonic_ns()
+                self._inbox.put(
+                    AccountChange(fills=tuple(fills), position=None, received_ns=now_ns)
+                )
+            self._inbox.put(Settled(client_order_id=client_order_id, resting=found is not None))
+
+    async def _withdraw(self, client_order_id: str) -> None:
+        with suppress(VenueError):  # the next audit finds it again
+            await self._venue.execution.cancel(self._instrument, client_order_id)
 
     async def _await_answer(self, batch: Batch, answer: Awaitable[BatchOutcome]) -> None:
         outcome = await answer

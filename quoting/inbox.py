@@ -31,6 +31,11 @@ class Cleared:
     at_ns: int
 
 
+@dataclass(frozen=True, slots=True)
+class AuditBegun:
+    """The venue is being asked what rests."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Audited:
     """What the venue lists as resting, by client order id (None: not one of ours).
@@ -42,6 +47,14 @@ class Audited:
     asked_ns: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settled:
+    """What the venue says of one order; its fills, if any, were put into the inbox before this."""
+
+    client_order_id: str
+    resting: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Tick:
     """Time went by."""
@@ -49,7 +62,9 @@ class Tick:
     now_ns: int
 
 
-InboxEvent: TypeAlias = FeedEvent | AccountEvent | Answered | Cleared | Audited | Tick
+InboxEvent: TypeAlias = (
+    FeedEvent | AccountEvent | Answered | Cleared | AuditBegun | Audited | Settled | Tick
+)
 
 
 class Inbox:

@@ -3,12 +3,9 @@
 Replay and live quoting drive the same `apply` and `decide`, so one journal explains both.
 """
 
-from dataclasses import dataclass
 from decimal import Decimal
 
 from desk.book import Book
-from desk.identity import MarketId
-from desk.instrument import Instrument
 from desk.lifecycle import SessionReason
 from desk.market import BookDelta, BookSnapshot, FeedAlive, FeedEvent, FeedLost
 from desk.orders import (
@@ -16,62 +13,45 @@ from desk.orders import (
     AccountChange,
     AccountLost,
     AccountSnapshot,
+    BatchOutcome,
     Fill,
     OrderUpdate,
+    RejectReason,
 )
-from desk.permit import Permit, Refusal
+from desk.permit import Permit
 from desk.planning import PlanRules, plan
-from desk.ports import Capabilities
 from desk.quoting.decide import QuoteModel, QuoteTarget
-from desk.quoting.parameters import QuoteParameters
 from desk.quoting.view import View
 from desk.quoting.volatility import MinuteReturns
-from desk.records import LedgerFacts
 from desk.risk.gate import Denied, GateContext, GateLimits, review
-from desk.risk.limits import RiskLimits
 from desk.risk.order_rate import OrderRate
 from desk.units import NS_PER_MS, NS_PER_S, Side
-from quoting.actions import Action, ClearAll, Leave, Phase, Resnapshot, SendBatch
+from quoting.actions import (
+    Action,
+    AskFate,
+    ClearAll,
+    Leave,
+    Phase,
+    Resnapshot,
+    SendBatch,
+    Withdraw,
+)
+from quoting.audit import Audit
 from quoting.health import Health
-from quoting.inbox import Answered, Audited, Cleared, InboxEvent, Tick
+from quoting.inbox import Answered, AuditBegun, Audited, Cleared, InboxEvent, Settled, Tick
+from quoting.leaving import Leaving
 from quoting.progress import LatencySamples, SessionProgress
 from quoting.refusals import Refusals
+from quoting.setup import LoopSetup
+from quoting.shown import shown_quotes
 from quoting.standing import Equity, Standing
 from quoting.working_orders import WorkingOrders
 
 _PATIENCE_NS = 60 * NS_PER_S
-_OUT_OF_STEP_NS = 5 * NS_PER_S
-_SETTLED_NS = 2 * NS_PER_S
 _STALE_REST_NS = NS_PER_S
+_ASK_AGAIN_NS = NS_PER_S
+_LOST_TRACK = "orders to be replaced were gone, time after time"
 _SAMPLE_S, _SAMPLES = 1, 10
-
-_LEAVE_FOR = {
-    Refusal.LEASE: SessionReason.LEASE,
-    Refusal.KILL_FILE: SessionReason.KILLED,
-    Refusal.KILLED: SessionReason.KILLED,
-    Refusal.BOARD: SessionReason.BOARD,
-    Refusal.LEDGER: SessionReason.LEDGER,
-    Refusal.CLOCK: SessionReason.CLOCK,
-}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LoopSetup:
-    """What a loop starts from; `known*` tell which fills the ledger has already.
-
-    `prior_sigma_bps` serves until this session has a volatility estimate of its own.
-    """
-
-    market: MarketId
-    instrument: Instrument
-    epoch: int
-    parameters: QuoteParameters
-    limits: RiskLimits
-    capabilities: Capabilities
-    facts: LedgerFacts
-    known_since_ms: int
-    known: frozenset[str]
-    prior_sigma_bps: Decimal | None = None
 
 
 class MarketLoop:
@@ -83,7 +63,12 @@ class MarketLoop:
         self._tag = setup.market.tag
         self._book = Book()
         self._health = Health(self._book, setup.limits)
-        self._working = WorkingOrders()
+        self._working = WorkingOrders(pushed=setup.capabilities.pushes_order_updates)
+        self._audit = Audit(
+            tag=self._tag,
+            epoch=setup.epoch,
+            whole_ladders=setup.capabilities.atomic_ladder,
+        )
         self._returns = MinuteReturns(sample_s=_SAMPLE_S, min_samples=_SAMPLES)
         self._model = QuoteModel.prepare(setup.parameters, setup.instrument)
         self._gate = GateLimits.of(setup.instrument, setup.limits)
@@ -95,6 +80,7 @@ class MarketLoop:
             known_since_ms=setup.known_since_ms,
             known=setup.known,
         )
+        self._leaving = Leaving(self._standing, self._refusals, setup.limits.max_drawdown)
         self._rules = PlanRules(
             symbol=setup.instrument.symbol,
             tolerance_bps=setup.parameters.requote_tolerance_bps,
@@ -106,13 +92,14 @@ class MarketLoop:
         self._phase, self._reason = Phase.WAITING, "no book yet"
         self._now_ns = 0
         self._touch: tuple[int, int] | None = None
+        self._book_heard_ns = 0
         self._mid_x2: int | None = None
         self._waiting_since_ns: int | None = None
-        self._out_of_step_since_ns: int | None = None
         self._last_sent_ns = 0
         self._caused_ns: int | None = None
         self._resnapshot: str | None = None
-        self._audit_doubt = self._audit_pull = ""
+        self._orphans: tuple[str, ...] = ()
+        self._must_pull = ""
         self._failed_clear = ""
         self._unanswered: set[str] = set()
         self._clear_again = ""
@@ -131,16 +118,16 @@ class MarketLoop:
                 if event.position is not None:
                     self._standing.position = event.position.lots
                 return self._hear(event.fills)
-            case AccountAlive() | AccountLost() | OrderUpdate():
+            case AccountAlive() | AccountLost():
                 self._health.account(event)
-                if isinstance(event, OrderUpdate) and not event.resting:
-                    self._working.gone(event.client_order_id)
-            case Answered():
-                self._unanswered.discard(event.batch.batch_id)
-                self._working.answered(event.batch, event.outcome)
-                self._refusals.hear(event.outcome, self._now_ns)
-            case Cleared():
-                self._take_cleared(event)
+            case OrderUpdate():
+                self._health.account(event)
+                self._working.updated(event, self._now_ns)
+                self._refusals.hear_update(event, self._now_ns)
+            case Answered() | Cleared() | Settled():
+                self._take_answer(event)
+            case AuditBegun():
+                self._audit.begin(self._working)
             case Audited():
                 self._take_audit(event)
             case Tick():
@@ -150,6 +137,14 @@ class MarketLoop:
     def leave(self) -> None:
         """Send nothing from here on."""
         self._phase = Phase.LEAVING
+
+    @property
+    def defends_its_orders(self) -> bool:
+        """Whether what rests, if anything, is what we would show: the dead-man's timer may go on.
+
+        Not while the book or the account is stale (x10.md section 10).
+        """
+        return not (self._working.open and self._health.trouble(self._now_ns))
 
     # --- decisions ---------------------------------------------------------------------------
 
@@ -165,7 +160,7 @@ class MarketLoop:
     def _decide(self, now_ns: int) -> list[Action]:
         if self._phase is Phase.LEAVING:
             return []
-        if leaving := self._must_leave(now_ns):
+        if leaving := self._leaving.due(self.permit, self._mid_x2, now_ns, self._failed_clear):
             self._phase, self._reason = Phase.LEAVING, leaving.message
             return [leaving]
         if self._resnapshot is not None:
@@ -175,10 +170,13 @@ class MarketLoop:
             return self._clear(self._clear_again)
         if self._phase is Phase.CLEARING:
             return []
-        if self._audit_pull:
+        if self._must_pull or self._refusals.lost_track:
             # Orders we do not know of may rest: everything goes, known or not.
-            reason, self._audit_pull = self._audit_pull, ""
+            reason, self._must_pull = self._must_pull or _LOST_TRACK, ""
             return self._clear(reason)
+        return [*self._settle(now_ns), *self._go_on(now_ns)]
+
+    def _go_on(self, now_ns: int) -> list[Action]:
         if trouble := self._health.trouble(now_ns) or self._nobody_else():
             return self._wait(trouble, now_ns)
         self._waiting_since_ns = None
@@ -186,37 +184,11 @@ class MarketLoop:
             return self._pull("an outcome is unknown")
         return self._quote(now_ns)
 
-    def _must_leave(self, now_ns: int) -> Leave | None:
-        refusal = self.permit.refusal(now_ns)
-        if refusal is not None:
-            return Leave(_LEAVE_FOR[refusal], self.permit.explain(refusal))
-        if self._failed_clear:
-            return Leave(SessionReason.NOT_CLEARED, self._failed_clear)
-        if leaving := self._refusals.must_leave():
-            return leaving
-        if self._mid_x2 is not None:
-            equity = self._standing.equity(self._mid_x2)
-            fall = equity.peak - equity.pnl
-            if fall > self._setup.limits.max_drawdown:
-                return Leave(
-                    SessionReason.DRAWDOWN,
-                    f"PnL {equity.pnl:.2f} is {fall:.2f} below its peak {equity.peak:.2f}, "
-                    f"more than max_drawdown {self._setup.limits.max_drawdown}",
-                )
-        return self._out_of_step(now_ns)
-
-    def _out_of_step(self, now_ns: int) -> Leave | None:
-        if self._standing.in_step:
-            self._out_of_step_since_ns = None
-        elif self._out_of_step_since_ns is None:
-            self._out_of_step_since_ns = now_ns
-        elif now_ns - self._out_of_step_since_ns > _OUT_OF_STEP_NS:
-            return Leave(
-                SessionReason.RESYNC,
-                f"fills add up to {self._standing.folded} lots, the venue says "
-                f"{self._standing.position}",
-            )
-        return None
+    def _settle(self, now_ns: int) -> list[Action]:
+        """Questions about single orders; quoting of other slots goes on meanwhile."""
+        orphans, self._orphans = self._orphans, ()
+        asked = self._working.to_ask(now_ns, _ASK_AGAIN_NS)
+        return [*(AskFate(one) for one in asked), *(Withdraw(one) for one in orphans)]
 
     def _wait(self, trouble: str, now_ns: int) -> list[Action]:
         self._reason = trouble
@@ -243,6 +215,7 @@ class MarketLoop:
     def _clear(self, reason: str) -> list[Action]:
         self._phase, self._reason = Phase.CLEARING, reason
         self._clears += 1
+        self._refusals.start_over()
         self._clear_running = True
         # A cancel-all may overtake a batch on its way: that batch asks for a second one.
         self._clear_again = reason if self._unanswered else ""
@@ -254,7 +227,7 @@ class MarketLoop:
             # What rests grows stale meanwhile; cancels have a budget of their own.
             long = self._refusals.rest_left_ns(now_ns) > _STALE_REST_NS
             return self._pull("told to wait") if long else []
-        if self._awaits_answer():
+        if self._awaits_answer() or self._refusals.stale_view(self._book_heard_ns, now_ns):
             return []
         target = self._target(now_ns)
         self._reason = target.reason
@@ -321,7 +294,7 @@ class MarketLoop:
 
     def _take_feed(self, event: FeedEvent) -> None:
         self._resnapshot = self._health.feed(event) or self._resnapshot
-        self._caused_ns = event.received_ns
+        self._caused_ns = self._book_heard_ns = event.received_ns
         # The venue's book shows our own orders too; a mid that follows them drifts with our skew.
         bid = self._book.best_of_others(Side.BUY, self._working.lots_by_price(Side.BUY))
         ask = self._book.best_of_others(Side.SELL, self._working.lots_by_price(Side.SELL))
@@ -337,6 +310,19 @@ class MarketLoop:
             self._working.filled(fill)
         return new
 
+    def _take_answer(self, event: Answered | Cleared | Settled) -> None:
+        match event:
+            case Answered():
+                self._unanswered.discard(event.batch.batch_id)
+                self._working.answered(event.batch, event.outcome, self._now_ns)
+                self._refusals.hear(event.outcome, self._now_ns)
+                if not self._must_pull and _left_stale(event.outcome):
+                    self._must_pull = "a refused replace left an old quote resting"
+            case Cleared():
+                self._take_cleared(event)
+            case Settled():
+                self._working.settled(event.client_order_id, resting=event.resting)
+
     def _take_cleared(self, event: Cleared) -> None:
         self._clear_running = False
         if not event.verified:
@@ -347,13 +333,11 @@ class MarketLoop:
                 self._phase = Phase.WAITING
 
     def _take_audit(self, event: Audited) -> None:
-        """A difference seen twice in a row, with nothing in flight, is real: start over."""
-        if self._working.busy or event.asked_ns - self._last_sent_ns < _SETTLED_NS:
-            return
-        doubt = self._working.differs_from(event.resting)
-        if doubt and self._audit_doubt:
-            self._audit_pull = f"audit: {doubt}"
-        self._audit_doubt = doubt
+        findings = self._audit.judge(event, self._working, self._last_sent_ns)
+        self._must_pull = findings.start_over or self._must_pull
+        self._orphans = findings.orphans
+        for client_id in findings.ghosts:
+            self._working.doubt(client_id, self._now_ns)
 
     # --- reports -----------------------------------------------------------------------------
 
@@ -364,7 +348,7 @@ class MarketLoop:
     def progress(self, latency: LatencySamples) -> SessionProgress:
         """Picture of this moment for heartbeats and the market's page."""
         equity, instrument = self.equity(), self._setup.instrument
-        bids, asks = self._working.quotes(instrument)
+        bids, asks = shown_quotes(self._working.open, instrument)
         return SessionProgress(
             epoch=self._setup.epoch,
             phase=self._phase.value,
@@ -386,4 +370,13 @@ class MarketLoop:
             tick_to_wire_p50_ms=latency.percentile_ms(50),
             tick_to_wire_p99_ms=latency.percentile_ms(99),
             parameters_version=self._setup.parameters.version,
+            foreign_orders=self._audit.foreign,
         )
+
+
+def _left_stale(outcome: BatchOutcome) -> bool:
+    """Whether a replace was refused for what will not pass by itself, and the old order rests."""
+    return any(
+        order.replaced_gone is False and order.reason is not RejectReason.RATE_LIMITED
+        for order in outcome.orders
+    )

@@ -11,6 +11,8 @@ class SessionProgress:
     """Picture of a running session: what heartbeats, the market's page and queries show.
 
     Money in quote currency, `inventory` in base units, `bids` and `asks` as `size @ price`.
+    `foreign_orders` rest in this market without being ours, and are left alone.
+    `dead_man_until_ms` is until when the venue's timer is armed, unix milliseconds of our clock.
     """
 
     epoch: int
@@ -33,6 +35,8 @@ class SessionProgress:
     tick_to_wire_p50_ms: Decimal | None = None
     tick_to_wire_p99_ms: Decimal | None = None
     parameters_version: int = 1
+    foreign_orders: int = 0
+    dead_man_until_ms: int | None = None
 
 
 class LatencySamples:

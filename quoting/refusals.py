@@ -6,7 +6,7 @@ A margin refusal is a signal to de-risk, never one to retry (ocx.md section 6.3)
 from dataclasses import replace
 
 from desk.lifecycle import SessionReason
-from desk.orders import BatchOutcome, OutcomeKind, RejectReason
+from desk.orders import BatchOutcome, OrderUpdate, OutcomeKind, RejectReason
 from desk.quoting.decide import QuoteTarget
 from desk.risk.gate import Denied
 from desk.units import NS_PER_S, Lots
@@ -14,7 +14,9 @@ from quoting.actions import Leave
 
 _MARGIN_REST_NS = 30 * NS_PER_S
 _DENIED_REST_NS = NS_PER_S
+_REPRICE_WAIT_NS = NS_PER_S
 _IN_A_ROW = 5
+_VANISHED_IN_A_ROW = 3
 
 _LEAVE_AT_ONCE = {
     RejectReason.AUTH: SessionReason.REFUSED,
@@ -22,7 +24,14 @@ _LEAVE_AT_ONCE = {
     RejectReason.UNKNOWN_MARKET: SessionReason.REFUSED,
     RejectReason.HALTED: SessionReason.HALTED,
 }
-_ROUTINE = frozenset({RejectReason.POST_ONLY, RejectReason.RATE_LIMITED, RejectReason.MARGIN})
+_ROUTINE = frozenset(
+    {
+        RejectReason.POST_ONLY,
+        RejectReason.RATE_LIMITED,
+        RejectReason.MARGIN,
+        RejectReason.UNKNOWN_ORDER,  # what was to be replaced is gone: settled, then placed anew
+    }
+)
 
 
 class Refusals:
@@ -33,8 +42,10 @@ class Refusals:
         self.denials = 0
         self.unresolved = 0
         self._row = 0
+        self._vanished = 0
         self._rest_until_ns = 0
         self._reduce_until_ns = 0
+        self._reprice_after_ns: int | None = None
         self._leave: Leave | None = None
 
     def hear(self, outcome: BatchOutcome, now_ns: int) -> None:
@@ -43,24 +54,64 @@ class Refusals:
             self._rest_until_ns = now_ns + int(outcome.retry_after_s * NS_PER_S)
         if outcome.unresolved:
             self.unresolved += 1
+        vanished = any(order.reason is RejectReason.UNKNOWN_ORDER for order in outcome.orders)
+        self._vanished = self._vanished + 1 if vanished else 0
         refused = [order for order in outcome.orders if order.kind is OutcomeKind.REJECTED]
         self.rejects += len(refused)
         if not refused:
             self._row = 0
             return
         first = refused[0]
-        reason = first.reason or RejectReason.OTHER
+        self._consider(
+            first.reason or RejectReason.OTHER,
+            first.message,
+            now_ns,
+            counts=outcome.retry_after_s is None,
+        )
+
+    @property
+    def lost_track(self) -> bool:
+        """Whether what we wanted to replace was gone so often that our picture must be wrong."""
+        return self._vanished >= _VANISHED_IN_A_ROW
+
+    def start_over(self) -> None:
+        """Everything is being cleared: vanished orders are counted anew."""
+        self._vanished = 0
+
+    def hear_update(self, update: OrderUpdate, now_ns: int) -> None:
+        """Take the end of an order that the venue had acknowledged before."""
+        if update.resting or update.reason is None:
+            return
+        self.rejects += 1
+        if update.reason is RejectReason.POST_ONLY:
+            self._reprice_after_ns = update.received_ns
+        self._consider(update.reason, "after it was acknowledged", now_ns, counts=True)
+
+    def _consider(self, reason: RejectReason, message: str, now_ns: int, *, counts: bool) -> None:
         if reason is RejectReason.MARGIN:
             self._reduce_until_ns = now_ns + _MARGIN_REST_NS
         if reason in _LEAVE_AT_ONCE:
-            self._leave = Leave(_LEAVE_AT_ONCE[reason], first.message or reason.value)
-        if reason not in _ROUTINE and outcome.retry_after_s is None:
+            self._leave = Leave(_LEAVE_AT_ONCE[reason], message or reason.value)
+        if counts and reason not in _ROUTINE:
             self._row += 1
         if self._row >= _IN_A_ROW and self._leave is None:
             self._leave = Leave(
                 SessionReason.REFUSED,
-                f"{self._row} refusals in a row, the last: {reason.value} {first.message}",
+                f"{self._row} refusals in a row, the last: {reason.value} {message}",
             )
+
+    def stale_view(self, book_heard_ns: int, now_ns: int) -> bool:
+        """Whether a post-only order met a quote that our book has not shown yet.
+
+        The same price again would be a retry, not a new price: wait for the book, a second at most.
+        """
+        after_ns = self._reprice_after_ns
+        if after_ns is None:
+            return False
+        if book_heard_ns > after_ns or now_ns > after_ns + _REPRICE_WAIT_NS:
+            self._reprice_after_ns = None
+            return False
+        return True
 
     def denied(self, verdict: Denied, now_ns: int) -> None:
         """Our own gate refused; look again in a moment."""

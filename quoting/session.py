@@ -7,7 +7,7 @@ asked to list zero before `run` returns.
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from desk.errors import VenueError
@@ -17,19 +17,19 @@ from desk.lifecycle import SessionReason
 from desk.ports import Clock, KillBoard, KillFile, LeasePort, LedgerWriter, Venue
 from desk.records import EquityMark, FillSeen
 from desk.units import NS_PER_MS
-from quoting.actions import ClearAll, Leave, Resnapshot, SendBatch
+from quoting.actions import Action, AskFate, ClearAll, Leave, Resnapshot, SendBatch, Withdraw
 from quoting.clearing import ClearReport, clear
 from quoting.dispatch import Dispatcher, SessionMeter
-from quoting.inbox import Audited, Inbox, InboxEvent, Tick
+from quoting.inbox import AuditBegun, Audited, Inbox, InboxEvent, Tick
 from quoting.loop import MarketLoop
 from quoting.progress import LatencySamples, SessionProgress
 from quoting.watch import Watch
 
 _TICK_S = 0.1
 _EQUITY_S = 5.0
-_AUDIT_S = 15.0
 _CLEAR_GIVE_UP_S = 20.0
 _LATE_FILLS_S = 0.3
+_FILLS_OVERLAP_MS = 60_000
 _CANCEL_AGAIN_S = 1.0
 
 
@@ -68,6 +68,7 @@ class Session:
         owner: str,
         lease_ttl_ms: int,
         window_s: float,
+        audit_s: float,
         loop: MarketLoop,
         ports: SessionPorts,
         report: Callable[[SessionProgress], None],
@@ -76,6 +77,7 @@ class Session:
         self._instrument = instrument
         self._epoch = epoch
         self._window_s = window_s
+        self._audit_s = audit_s
         self._loop = loop
         self._ports = ports
         self._report = report
@@ -90,6 +92,7 @@ class Session:
             lease_ttl_ms=lease_ttl_ms,
             permit=loop.permit,
             ports=ports,
+            may_renew=lambda: loop.defends_its_orders,
         )
 
     async def run(self) -> SessionEnd:
@@ -115,7 +118,12 @@ class Session:
 
     def progress(self) -> SessionProgress:
         """Picture of this moment."""
-        return self._loop.progress(self._latency)
+        picture, until_ns = self._loop.progress(self._latency), self._loop.permit.dead_man_until_ns
+        if until_ns is None:
+            return picture
+        clock = self._ports.clock
+        until_ms = (clock.wall_ns() + until_ns - clock.monotonic_ns()) // NS_PER_MS
+        return replace(picture, dead_man_until_ms=until_ms)
 
     # --- one turn ----------------------------------------------------------------------------
 
@@ -139,7 +147,7 @@ class Session:
         for action in loop.decide(clock.monotonic_ns()):
             self._perform(action)
 
-    def _perform(self, action: SendBatch | ClearAll | Resnapshot | Leave) -> None:
+    def _perform(self, action: Action) -> None:
         assert self._dispatcher is not None  # noqa: S101 - set before the inbox is fed
         match action:
             case SendBatch():
@@ -149,6 +157,10 @@ class Session:
                     self._ports.meter.tick_to_wire(sent_ns - action.caused_ns)
             case ClearAll():
                 self._dispatcher.clear()
+            case AskFate():
+                self._dispatcher.ask(action.client_order_id)
+            case Withdraw():
+                self._dispatcher.withdraw(action.client_order_id)
             case Resnapshot():
                 self._ports.venue.feed.resnapshot(self._instrument.symbol, action.reason)
             case Leave():
@@ -171,6 +183,7 @@ class Session:
             self._watch.board_changes(),
             self._watch.clock(),
             self._watch.ledger(),
+            self._watch.dead_man(),
         )
 
     def _make_dispatcher(self, tasks: asyncio.TaskGroup) -> Dispatcher:
@@ -185,6 +198,7 @@ class Session:
             meter=self._ports.meter,
             tasks=tasks,
             clear_give_up_s=_CLEAR_GIVE_UP_S,
+            fills_since_ms=self._ports.clock.wall_ns() // NS_PER_MS - _FILLS_OVERLAP_MS,
         )
 
     async def _until_left(self) -> Leave:
@@ -253,7 +267,8 @@ class Session:
     async def _audits(self) -> None:
         """Compare what we think rests with what the venue lists; reads only."""
         while True:
-            await asyncio.sleep(_AUDIT_S)
+            await asyncio.sleep(self._audit_s)
+            self._inbox.put(AuditBegun())
             asked_ns = self._ports.clock.monotonic_ns()
             try:
                 listed = await self._ports.venue.account.open_orders(self._instrument)

@@ -1,9 +1,10 @@
-"""Keeps the permit's facts fresh: lease, kill board, clock, ledger.
+"""Keeps the permit's facts fresh: lease, kill board, clock, ledger, the venue's own timer.
 
 A fact that cannot be confirmed is left to grow old; the permit then refuses by itself.
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import Protocol
 
 from desk.errors import Unavailable, VenueError
@@ -18,6 +19,8 @@ _CLOCK_POLL_S = 30.0
 _CLOCK_RETRY_S = 1.0
 _LEDGER_POLL_S = 0.2
 _SOON_S = 0.1
+_DEAD_MAN_POLL_S = 0.5
+_FAILURES = 2
 
 
 class WatchedPorts(Protocol):
@@ -56,6 +59,7 @@ class Watch:
         lease_ttl_ms: int,
         permit: Permit,
         ports: WatchedPorts,
+        may_renew: Callable[[], bool],
     ) -> None:
         self._market = market
         self._epoch = epoch
@@ -63,6 +67,7 @@ class Watch:
         self._ttl_ms = lease_ttl_ms
         self._permit = permit
         self._ports = ports
+        self._may_renew = may_renew
         self._board_changed = asyncio.Event()
 
     async def lease(self) -> None:
@@ -122,3 +127,20 @@ class Watch:
         while True:
             self._permit.ledger_behind_s = self._ports.ledger.behind_s()
             await asyncio.sleep(_LEDGER_POLL_S)
+
+    async def dead_man(self) -> None:
+        """Keep the venue's timer from running out while we stand behind what rests.
+
+        Two failures in a row end the permit well before the timer does (x10.md section 10).
+        """
+        timer, failures = self._ports.venue.dead_man, 0
+        while timer is not None:
+            if self._may_renew():
+                try:
+                    self._permit.dead_man_until_ns = await timer.keep(self._market.path)
+                    failures = 0
+                except VenueError:
+                    failures += 1
+                    if failures >= _FAILURES:
+                        self._permit.dead_man_until_ns = 0
+            await asyncio.sleep(_SOON_S if failures else _DEAD_MAN_POLL_S)

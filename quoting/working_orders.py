@@ -1,37 +1,49 @@
 """Our orders at the venue as far as we know, by client order id.
 
-An order stays fillable here until the venue says it is gone, and attributable for a while after.
+An order stays fillable here until the venue says it is gone and its fills are accounted for, and
+attributable for a while after.
 """
 
 from collections.abc import Iterable
 from typing import Final
 
-from desk.instrument import Instrument
-from desk.orders import Batch, BatchOutcome, Fill, NewOrder, OutcomeKind, RejectReason
-from desk.units import Lots, Side, Ticks
+from desk.orders import (
+    Batch,
+    BatchOutcome,
+    Fill,
+    NewOrder,
+    OrderOutcome,
+    OrderUpdate,
+    OutcomeKind,
+    RejectReason,
+)
+from desk.units import NS_PER_MS, Lots, Side, Ticks
 from desk.working import WorkingOrder, WorkingState
 
 _KEEP_CLOSED = 64
+_SETTLE_NS = 250 * NS_PER_MS
+_CONFIRM_NS = 2_000 * NS_PER_MS
 # An enum member costs 50 ns to look up in Python 3.11, and every update asks for dozens.
 _IN_FLIGHT: Final = WorkingState.IN_FLIGHT
+_RESTING: Final = WorkingState.RESTING
 _CANCELLING: Final = WorkingState.CANCELLING
 _UNRESOLVED: Final = WorkingState.UNRESOLVED
-_MAY_FILL = frozenset(
-    {
-        WorkingState.IN_FLIGHT,
-        WorkingState.RESTING,
-        WorkingState.CANCELLING,
-        WorkingState.UNRESOLVED,
-    }
-)
+_SETTLING: Final = WorkingState.SETTLING
+_ANSWERED = frozenset({_IN_FLIGHT, _CANCELLING})
 
 
 class WorkingOrders:
-    """The table of one market's orders; changes follow the outcome policy."""
+    """The table of one market's orders; changes follow the outcome policy.
 
-    def __init__(self) -> None:
+    `pushed`: the venue acknowledges first and tells by order updates what became of an order. What
+    it does not tell in time has to be asked for: see `to_ask`.
+    """
+
+    def __init__(self, *, pushed: bool = False) -> None:
+        self._pushed = pushed
         self._open: dict[str, WorkingOrder] = {}
         self._closed: dict[str, NewOrder] = {}
+        self._asks: dict[str, int] = {}
         self.unattributed = 0
 
     @property
@@ -47,35 +59,56 @@ class WorkingOrders:
     @property
     def busy(self) -> bool:
         """Whether an answer is still awaited."""
-        return any(
-            one.state is _IN_FLIGHT or one.state is _CANCELLING for one in self._open.values()
-        )
+        return any(one.state in _ANSWERED for one in self._open.values())
+
+    def knows(self, client_id: str) -> bool:
+        """Whether this order is open here, or was until a short while ago."""
+        return client_id in self._open or client_id in self._closed
+
+    # --- what we did -------------------------------------------------------------------------
 
     def sent(self, batch: Batch) -> None:
         """A batch is on its way: its orders count at once, what it replaces may still fill."""
         for client_id in self._to_cancel(batch):
-            self._set(client_id, WorkingState.CANCELLING)
+            self._set(client_id, _CANCELLING)
         for order in batch.orders:
             self._open[order.client_order_id] = WorkingOrder(
-                order=order, state=WorkingState.IN_FLIGHT, remaining=order.lots
+                order=order, state=_IN_FLIGHT, remaining=order.lots
             )
 
-    def answered(self, batch: Batch, outcome: BatchOutcome) -> None:
+    def answered(self, batch: Batch, outcome: BatchOutcome, now_ns: int) -> None:
         """Apply the venue's answer, or the lack of one, to a sent batch."""
-        new_ids = {order.client_order_id for order in batch.orders}
-        for client_id in [key for key in self._to_cancel(batch) if key not in new_ids]:
-            self._after_cancel(client_id, gone=outcome.old_gone)
         answers = {order.client_order_id: order for order in outcome.orders}
-        for client_id in new_ids:
-            answer = answers.get(client_id)
-            if answer is None or answer.kind is OutcomeKind.UNRESOLVED:
-                self._set(client_id, WorkingState.UNRESOLVED)
-            elif answer.kind is OutcomeKind.ACCEPTED:
-                self._accepted(client_id)
-            elif answer.reason is RejectReason.DUPLICATE:
-                self._set(client_id, WorkingState.UNRESOLVED)
-            else:
-                self._close(client_id)
+        replaced = {order.replaces for order in batch.orders}
+        for client_id in self._to_cancel(batch):
+            if client_id not in replaced:
+                self._after_cancel(client_id, gone=outcome.old_gone, now_ns=now_ns)
+        for order in batch.orders:
+            answer = answers.get(order.client_order_id)
+            if order.replaces is not None:
+                self._after_replace(order.replaces, answer, now_ns)
+            self._after_send(order.client_order_id, answer, now_ns)
+
+    # --- what the venue told -----------------------------------------------------------------
+
+    def updated(self, update: OrderUpdate, now_ns: int) -> None:
+        """Take a pushed order state; it may come before the answer to the send."""
+        client_id = update.client_order_id
+        working = self._open.get(client_id)
+        if working is None:
+            return
+        if update.resting:
+            # A replace or cancel under way goes on; fills come as fills.
+            if working.state is _IN_FLIGHT or working.state is _UNRESOLVED:
+                self._set(client_id, _RESTING)
+                self._asks.pop(client_id, None)
+            return
+        unheard = update.filled - (working.order.lots - working.remaining)
+        if unheard > 0:
+            self._open[client_id] = _changed(working, _SETTLING, unheard)
+            self._asks[client_id] = now_ns + _SETTLE_NS
+        else:
+            self._close(client_id)
 
     def filled(self, fill: Fill) -> None:
         """Take a fill off the order it belongs to.
@@ -94,14 +127,38 @@ class WorkingOrders:
         else:
             self._close(client_id)
 
-    def gone(self, client_id: str) -> None:
-        """The venue said this order rests no more."""
-        self._close(client_id)
+    def settled(self, client_id: str, *, resting: bool) -> None:
+        """The venue was asked, and the fills it knows of were heard before this."""
+        self._asks.pop(client_id, None)
+        if resting:
+            self._set(client_id, _RESTING)
+        else:
+            self._close(client_id)
 
     def cleared(self) -> None:
         """A cancel-all was confirmed by listing: nothing rests."""
         for client_id in list(self._open):
             self._close(client_id)
+
+    # --- what follows from it ----------------------------------------------------------------
+
+    def to_ask(self, now_ns: int, again_ns: int) -> tuple[str, ...]:
+        """Orders whose fate was not told in time; asked again after `again_ns` without an answer.
+
+        A vanished order is asked about after 250 ms, an acknowledged one after 2 s (x10.md
+        sections 8.6 and 12.4).
+        """
+        due = tuple(client_id for client_id, at_ns in self._asks.items() if at_ns <= now_ns)
+        for client_id in due:
+            self._asks[client_id] = now_ns + again_ns
+        return due
+
+    def doubt(self, client_id: str, now_ns: int) -> None:
+        """A resting order was missing from the venue's list: one confirming question settles it."""
+        working = self._open.get(client_id)
+        if working is not None and working.state is _RESTING:
+            self._set(client_id, _SETTLING)
+            self._asks[client_id] = now_ns
 
     def lots_by_price(self, side: Side) -> dict[Ticks, Lots]:
         """What of ours may stand in the book on one side, by price."""
@@ -112,25 +169,17 @@ class WorkingOrders:
                 lots[price] = lots.get(price, 0) + working.remaining
         return lots
 
-    def quotes(self, instrument: Instrument) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Bids and asks as `size @ price`, best first."""
-        sides: dict[Side, list[WorkingOrder]] = {Side.BUY: [], Side.SELL: []}
-        for working in self._open.values():
-            if working.state is not WorkingState.CANCELLING:
-                sides[working.order.side].append(working)
-        bids = sorted(sides[Side.BUY], key=lambda item: -item.order.price)
-        asks = sorted(sides[Side.SELL], key=lambda item: item.order.price)
-        return _texts(bids, instrument), _texts(asks, instrument)
-
     def differs_from(self, resting: Iterable[str | None]) -> str:
         """What an audit found: ghosts and orphans in words, empty when the books agree."""
         listed = list(resting)
-        known = {key for key, value in self._open.items() if value.state is WorkingState.RESTING}
+        known = {key for key, value in self._open.items() if value.state is _RESTING}
         ghosts = known.difference(listed)
         orphans = [key for key in listed if key not in self._open]
         if not ghosts and not orphans:
             return ""
         return f"{len(ghosts)} ghost, {len(orphans)} orphan orders"
+
+    # --- one order ---------------------------------------------------------------------------
 
     def _to_cancel(self, batch: Batch) -> list[str]:
         if batch.replace_all:
@@ -138,24 +187,55 @@ class WorkingOrders:
             return [
                 key
                 for key, value in self._open.items()
-                if key not in new_ids and value.state is not WorkingState.UNRESOLVED
+                if key not in new_ids and value.state is not _UNRESOLVED
             ]
         replaced = [order.replaces for order in batch.orders if order.replaces]
         return [key for key in (*batch.cancels, *replaced) if key in self._open]
 
-    def _after_cancel(self, client_id: str, *, gone: bool | None) -> None:
-        if gone:
-            self._close(client_id)
-        elif gone is None:
-            self._set(client_id, WorkingState.UNRESOLVED)
-        else:
-            self._set(client_id, WorkingState.RESTING)
-
-    def _accepted(self, client_id: str) -> None:
-        # A fill may have been heard before the answer; then the order is closed already.
+    def _after_cancel(self, client_id: str, *, gone: bool | None, now_ns: int) -> None:
         working = self._open.get(client_id)
-        if working is not None and working.state is WorkingState.IN_FLIGHT:
-            self._open[client_id] = _changed(working, WorkingState.RESTING, working.remaining)
+        if working is None or working.state is not _CANCELLING:
+            return  # an update told already
+        if gone is False:
+            self._set(client_id, _RESTING)
+        elif self._pushed:
+            # An update ends it; a cancel may be repeated, so not knowing is no danger.
+            self._asks[client_id] = now_ns + _CONFIRM_NS
+        elif gone:
+            self._close(client_id)
+        else:
+            self._set(client_id, _UNRESOLVED)
+
+    def _after_replace(self, client_id: str, answer: OrderOutcome | None, now_ns: int) -> None:
+        working = self._open.get(client_id)
+        if working is None or working.state is not _CANCELLING:
+            return
+        if answer is not None and answer.kind is OutcomeKind.ACCEPTED:
+            self._asks[client_id] = now_ns + _CONFIRM_NS
+        elif answer is None or answer.replaced_gone is None:
+            self._set(client_id, _UNRESOLVED)
+        elif answer.replaced_gone:
+            # Gone, and nobody knows why: it may have been filled (x10.md section 8.3).
+            self._set(client_id, _SETTLING)
+            self._asks[client_id] = now_ns + _SETTLE_NS
+        else:
+            self._set(client_id, _RESTING)
+
+    def _after_send(self, client_id: str, answer: OrderOutcome | None, now_ns: int) -> None:
+        # A fill or an update may have been heard before the answer.
+        working = self._open.get(client_id)
+        if working is None or working.state is not _IN_FLIGHT:
+            return
+        if answer is None or answer.kind is OutcomeKind.UNRESOLVED:
+            self._set(client_id, _UNRESOLVED)
+        elif answer.kind is OutcomeKind.ACCEPTED and self._pushed:
+            self._asks[client_id] = now_ns + _CONFIRM_NS
+        elif answer.kind is OutcomeKind.ACCEPTED:
+            self._set(client_id, _RESTING)
+        elif answer.reason is RejectReason.DUPLICATE:
+            self._set(client_id, _UNRESOLVED)
+        else:
+            self._close(client_id)
 
     def _set(self, client_id: str, state: WorkingState) -> None:
         working = self._open.get(client_id)
@@ -163,6 +243,7 @@ class WorkingOrders:
             self._open[client_id] = _changed(working, state, working.remaining)
 
     def _close(self, client_id: str) -> None:
+        self._asks.pop(client_id, None)
         working = self._open.pop(client_id, None)
         if working is None:
             return
@@ -173,11 +254,7 @@ class WorkingOrders:
     def _match(self, fill: Fill) -> str | None:
         # A maker fill happens at the order's own price; newest closed orders are tried last.
         for client_id, working in self._open.items():
-            if (
-                working.state in _MAY_FILL
-                and working.order.side is fill.side
-                and working.order.price == fill.price
-            ):
+            if working.order.side is fill.side and working.order.price == fill.price:
                 return client_id
         for client_id, order in reversed(self._closed.items()):
             if order.side is fill.side and order.price == fill.price:
@@ -188,10 +265,3 @@ class WorkingOrders:
 def _changed(working: WorkingOrder, state: WorkingState, remaining: Lots) -> WorkingOrder:
     # `dataclasses.replace` takes several times as long, for every order of every batch.
     return WorkingOrder(order=working.order, state=state, remaining=remaining)
-
-
-def _texts(orders: list[WorkingOrder], instrument: Instrument) -> tuple[str, ...]:
-    return tuple(
-        f"{instrument.quantity(item.remaining)} @ {instrument.price(item.order.price)}"
-        for item in orders
-    )

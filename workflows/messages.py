@@ -10,7 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 from desk.identity import MarketId
 from desk.lifecycle import Command, MarketState
-from desk.quoting.parameters import QuoteParameters
+from desk.quoting.parameters import QuoteParameters, QuoteStyle
 from desk.risk.limits import RiskLimits
 from quoting.progress import SessionProgress
 
@@ -34,9 +34,11 @@ class Message(BaseModel):
 class ParameterChange(Message):
     """New values for some parameters and limits; what is left out stays as it is."""
 
+    style: QuoteStyle | None = None
     levels: int | None = None
     level_notional: Money | None = None
     level_spacing_bps: Money | None = None
+    offset_divisor: int | None = None
     spread_bps: Money | None = None
     min_spread_bps: Money | None = None
     skew: Money | None = None
@@ -99,9 +101,11 @@ class StartMarket(Message):
     symbol: Name
     account: Name = "main"
     fleet: Name = "main"
+    style: QuoteStyle = QuoteParameters().style
     levels: int = QuoteParameters().levels
     level_notional: Money = QuoteParameters().level_notional
     level_spacing_bps: Money = QuoteParameters().level_spacing_bps
+    offset_divisor: int = QuoteParameters().offset_divisor
     spread_bps: Money | None = None
     min_spread_bps: Money = QuoteParameters().min_spread_bps
     skew: Money = QuoteParameters().skew
@@ -117,6 +121,7 @@ class StartMarket(Message):
     max_orders_per_minute: int = RiskLimits().max_orders_per_minute
     max_drawdown: Money = RiskLimits().max_drawdown
     max_clock_offset_ms: int = RiskLimits().max_clock_offset_ms
+    reconcile_every_ms: int = RiskLimits().reconcile_every_ms
     flatten_on_stop: bool = False
     flatten_slices: Annotated[int, Field(ge=1, le=50)] = 5
     flatten_interval_s: Annotated[int, Field(ge=1, le=600)] = 1
@@ -137,6 +142,12 @@ class StartMarket(Message):
                 f"level_notional: {self.level_notional} exceeds max_order_notional "
                 f"{self.max_order_notional}; lower the one or raise the other"
             )
+        if self.parameters.least_reach_bps >= self.collar_bps > 0:
+            problems.append(
+                f"levels: the outermost is {self.parameters.least_reach_bps:g} bps away or more, "
+                f"not within collar_bps {self.collar_bps}; lower levels, raise offset_divisor or "
+                "raise collar_bps"
+            )
         if problems:
             raise ValueError("; ".join(problems))
         return self
@@ -150,9 +161,11 @@ class StartMarket(Message):
     def parameters(self) -> QuoteParameters:
         """The quote parameters of the form."""
         return QuoteParameters(
+            style=self.style,
             levels=self.levels,
             level_notional=self.level_notional,
             level_spacing_bps=self.level_spacing_bps,
+            offset_divisor=self.offset_divisor,
             spread_bps=self.spread_bps,
             min_spread_bps=self.min_spread_bps,
             skew=self.skew,
@@ -174,6 +187,7 @@ class StartMarket(Message):
             max_orders_per_minute=self.max_orders_per_minute,
             max_drawdown=self.max_drawdown,
             max_clock_offset_ms=self.max_clock_offset_ms,
+            reconcile_every_ms=self.reconcile_every_ms,
         )
 
 

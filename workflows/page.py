@@ -1,5 +1,7 @@
 """The market's page in the Temporal UI: Markdown from plain values, no decisions."""
 
+from datetime import UTC, datetime
+
 from activities.messages import SessionResult
 from quoting.progress import SessionProgress
 from workflows.messages import MarketStatus
@@ -63,7 +65,18 @@ def _progress_lines(progress: SessionProgress) -> list[str]:
         "|---|---|---|",
         _row(progress.inventory, progress.pnl, progress.peak),
         "",
+        *_safety_lines(progress),
     ]
+
+
+def _safety_lines(progress: SessionProgress) -> list[str]:
+    lines = []
+    if progress.dead_man_until_ms is not None:
+        until = datetime.fromtimestamp(progress.dead_man_until_ms / 1_000, UTC)
+        lines.append(f"The venue's dead-man timer is armed until {until:%Y-%m-%d %H:%M:%S} UTC.")
+    if progress.foreign_orders:
+        lines.append(f"{progress.foreign_orders} orders here are not ours and were left alone.")
+    return [*lines, ""] if lines else []
 
 
 def _row(*cells: object) -> str:

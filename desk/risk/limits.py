@@ -10,7 +10,8 @@ class RiskLimits:
 
     `max_position` bounds the position as if everything open and in flight on one side filled.
     `collar_bps` is the farthest a price may be from the mid. `max_drawdown` is the fall of the
-    market's PnL below its peak that ends quoting.
+    market's PnL below its peak that ends quoting. `reconcile_every_ms` is how often what rests is
+    compared with what the venue lists.
     """
 
     max_order_notional: Decimal = Decimal(5_000)
@@ -22,6 +23,7 @@ class RiskLimits:
     max_orders_per_minute: int = 1_200
     max_drawdown: Decimal = Decimal(100)
     max_clock_offset_ms: int = 2_000
+    reconcile_every_ms: int = 15_000
 
     def problems(self) -> tuple[str, ...]:
         """Contradictions, each a sentence naming the field and the remedy; empty when sound."""
@@ -36,6 +38,7 @@ class RiskLimits:
                 "max_orders_per_minute",
                 "max_drawdown",
                 "max_clock_offset_ms",
+                "reconcile_every_ms",
             )
             if getattr(self, name) <= 0
         ]

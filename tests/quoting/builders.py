@@ -26,9 +26,11 @@ from desk.risk.limits import RiskLimits
 from desk.units import NS_PER_S, Side
 from quoting.actions import Action, SendBatch
 from quoting.inbox import Answered
-from quoting.loop import LoopSetup, MarketLoop
+from quoting.loop import MarketLoop
+from quoting.setup import LoopSetup
 
 FOREVER = 10**18
+PARAMETERS = QuoteParameters(spread_bps=Decimal(10), level_notional=Decimal(600))
 MARKET = MarketId("ocx", "main", "BTC-PERP")
 INSTRUMENT = Instrument(
     venue="ocx",
@@ -48,6 +50,14 @@ CAPABILITIES = Capabilities(
     max_batch_orders=20,
     client_order_id_length=32,
     settling_ms=500,
+)
+STEPWISE = replace(
+    CAPABILITIES,
+    atomic_ladder=False,
+    replaces_orders=True,
+    pushes_order_updates=True,
+    pushes_trade_ids=True,
+    venue_dead_man=True,
 )
 EMPTY = LedgerFacts(
     fills=0, position=0, cash=Decimal(0), fees=Decimal(0), last_trade_ms=None, peak_pnl=None
@@ -70,14 +80,16 @@ def make_loop(
     facts: LedgerFacts = EMPTY,
     known: frozenset[str] = frozenset(),
     given: Permit | None = None,
+    capabilities: Capabilities = CAPABILITIES,
+    parameters: QuoteParameters = PARAMETERS,
 ) -> MarketLoop:
     setup = LoopSetup(
         market=MARKET,
         instrument=INSTRUMENT,
         epoch=1,
-        parameters=QuoteParameters(spread_bps=Decimal(10), level_notional=Decimal(600)),
+        parameters=parameters,
         limits=limits or RiskLimits(),
-        capabilities=CAPABILITIES,
+        capabilities=capabilities,
         facts=facts,
         known_since_ms=0,
         known=known,
@@ -100,7 +112,9 @@ def account(now_ns: int, lots: int = 0, fills: tuple[Fill, ...] = ()) -> Account
     )
 
 
-def fill(trade_id: str, side: Side, price: int, lots: int) -> Fill:
+def fill(
+    trade_id: str, side: Side, price: int, lots: int, client_order_id: str | None = None
+) -> Fill:
     return Fill(
         venue="ocx",
         account="main",
@@ -113,6 +127,7 @@ def fill(trade_id: str, side: Side, price: int, lots: int) -> Fill:
         fee=Decimal(0),
         fee_estimated=True,
         traded_at_ms=1,
+        client_order_id=client_order_id,
     )
 
 

@@ -70,7 +70,7 @@ def states(table: WorkingOrders) -> list[WorkingState]:
 def resting(cycle: int) -> tuple[WorkingOrders, Batch]:
     table, batch = WorkingOrders(), ladder(cycle)
     table.sent(batch)
-    table.answered(batch, answer(batch, OutcomeKind.ACCEPTED, old_gone=True))
+    table.answered(batch, answer(batch, OutcomeKind.ACCEPTED, old_gone=True), 0)
     return table, batch
 
 
@@ -88,7 +88,7 @@ def test_a_replaced_ladder_may_fill_until_the_venue_says_it_is_gone() -> None:
     assert sorted(states(table)) == sorted(
         [WorkingState.CANCELLING] * 2 + [WorkingState.IN_FLIGHT] * 2
     )
-    table.answered(new, answer(new, OutcomeKind.ACCEPTED, old_gone=True))
+    table.answered(new, answer(new, OutcomeKind.ACCEPTED, old_gone=True), 0)
     assert states(table) == [WorkingState.RESTING] * 2
 
 
@@ -96,7 +96,7 @@ def test_an_unknown_outcome_leaves_everything_unresolved() -> None:
     table, _ = resting(1)
     new = ladder(2)
     table.sent(new)
-    table.answered(new, answer(new, OutcomeKind.UNRESOLVED, old_gone=None))
+    table.answered(new, answer(new, OutcomeKind.UNRESOLVED, old_gone=None), 0)
     assert states(table) == [WorkingState.UNRESOLVED] * 4
     assert table.unresolved
     table.cleared()
@@ -110,6 +110,7 @@ def test_a_refusal_that_changed_nothing_leaves_the_old_ladder_resting() -> None:
     table.answered(
         new,
         answer(new, OutcomeKind.REJECTED, old_gone=False, reason=RejectReason.RATE_LIMITED),
+        0,
     )
     assert states(table) == [WorkingState.RESTING] * 2
 
@@ -120,6 +121,7 @@ def test_a_duplicate_id_means_ask_the_venue() -> None:
     table.answered(
         batch,
         answer(batch, OutcomeKind.REJECTED, old_gone=None, reason=RejectReason.DUPLICATE),
+        0,
     )
     assert table.unresolved
 
@@ -127,7 +129,7 @@ def test_a_duplicate_id_means_ask_the_venue() -> None:
 def test_an_order_missing_from_the_answer_is_unresolved() -> None:
     table, batch = WorkingOrders(), ladder(1)
     table.sent(batch)
-    table.answered(batch, BatchOutcome(batch_id="1", orders=(), old_gone=True, sent_ns=1))
+    table.answered(batch, BatchOutcome(batch_id="1", orders=(), old_gone=True, sent_ns=1), 0)
     assert table.unresolved
 
 
@@ -144,7 +146,7 @@ def test_a_fill_heard_before_the_answer_closes_the_order_for_good() -> None:
     table, batch = WorkingOrders(), ladder(1)
     table.sent(batch)
     table.filled(fill(Side.BUY, 100, 10))
-    table.answered(batch, answer(batch, OutcomeKind.ACCEPTED, old_gone=True))
+    table.answered(batch, answer(batch, OutcomeKind.ACCEPTED, old_gone=True), 0)
     assert [item.order.side for item in table.open] == [Side.SELL]
 
 
