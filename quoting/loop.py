@@ -26,6 +26,7 @@ from desk.quoting.volatility import MinuteReturns
 from desk.risk.gate import Denied, GateContext, GateLimits, review
 from desk.risk.order_rate import OrderRate
 from desk.units import NS_PER_MS, NS_PER_S, Side
+from desk.working import WorkingOrder
 from quoting.actions import (
     Action,
     AskFate,
@@ -137,6 +138,16 @@ class MarketLoop:
     def leave(self) -> None:
         """Send nothing from here on."""
         self._phase = Phase.LEAVING
+
+    @property
+    def working(self) -> tuple[WorkingOrder, ...]:
+        """Our orders as far as this loop knows."""
+        return self._working.open
+
+    @property
+    def in_step(self) -> bool:
+        """Whether the venue's position is the sum of the fills heard."""
+        return self._standing.in_step
 
     @property
     def defends_its_orders(self) -> bool:
