@@ -122,6 +122,11 @@ class StartMarket(Message):
     max_drawdown: Money = RiskLimits().max_drawdown
     max_clock_offset_ms: int = RiskLimits().max_clock_offset_ms
     reconcile_every_ms: int = RiskLimits().reconcile_every_ms
+    min_margin_fraction: Money | None = None
+    min_free_collateral: Money | None = None
+    max_market_exposure: Money | None = None
+    max_total_exposure: Money | None = None
+    max_funds_age_ms: int = RiskLimits().max_funds_age_ms
     flatten_on_stop: bool = False
     flatten_slices: Annotated[int, Field(ge=1, le=50)] = 5
     flatten_interval_s: Annotated[int, Field(ge=1, le=600)] = 1
@@ -144,9 +149,9 @@ class StartMarket(Message):
             )
         if self.parameters.least_reach_bps >= self.collar_bps > 0:
             problems.append(
-                f"levels: the outermost is {self.parameters.least_reach_bps:g} bps away or more, "
-                f"not within collar_bps {self.collar_bps}; lower levels, raise offset_divisor or "
-                "raise collar_bps"
+                f"levels: the outermost is {self.parameters.least_reach_bps:.1f} bps or more "
+                f"from the mid, not within collar_bps {self.collar_bps}; lower levels, raise "
+                "offset_divisor or raise collar_bps"
             )
         if problems:
             raise ValueError("; ".join(problems))
@@ -188,6 +193,11 @@ class StartMarket(Message):
             max_drawdown=self.max_drawdown,
             max_clock_offset_ms=self.max_clock_offset_ms,
             reconcile_every_ms=self.reconcile_every_ms,
+            min_margin_fraction=self.min_margin_fraction,
+            min_free_collateral=self.min_free_collateral,
+            max_market_exposure=self.max_market_exposure,
+            max_total_exposure=self.max_total_exposure,
+            max_funds_age_ms=self.max_funds_age_ms,
         )
 
 

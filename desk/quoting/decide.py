@@ -1,25 +1,22 @@
 """The quote model: from a view of the market to the ladder we would like to show. Pure.
 
-The production card, exactly: bid = mid - spread/2 - skew, ask = mid + spread/2 - skew, with
-skew = k * inventory / cap * spread. Bids round down, asks up, sizes down; no quote ever takes.
+A style proposes prices (`spread.py`, the production card; `touch.py`), the inventory leans them
+and bounds them. Bids round down, asks up, sizes down; no quote ever takes.
 """
 
 from dataclasses import dataclass
 from decimal import Decimal
 
 from desk.instrument import Instrument
-from desk.quoting.inventory import InventoryRule, Notional
+from desk.quoting.inventory import InventoryRule
 from desk.quoting.ladder import SideRule, TargetLevel
-from desk.quoting.parameters import QuoteParameters
-from desk.quoting.spread import MICRO, SpreadRule, bps, micro_bps
+from desk.quoting.parameters import QuoteParameters, QuoteStyle
+from desk.quoting.spread import SpreadRule, bps
+from desk.quoting.touch import TouchRule
 from desk.quoting.view import View
-from desk.units import BPS, Side, Ticks
+from desk.units import Side
 
 __all__ = ["QuoteModel", "QuoteTarget", "TargetLevel", "decide"]
-
-# Prices are computed in integers of 1 / _FINE tick: a half spread of s micro-bps around a mid of
-# m half ticks is then m * s, and the mid itself m * _FINE / 2, both without a remainder.
-_FINE = 4 * int(BPS) * MICRO
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,10 +39,8 @@ class QuoteModel:
     """Parameters and instrument, reduced to integers once, for many views."""
 
     active: bool
-    spread: SpreadRule
+    style: SpreadRule | TouchRule
     inventory: InventoryRule
-    size: Notional
-    spacing: int
     bids: SideRule
     asks: SideRule
 
@@ -55,12 +50,11 @@ class QuoteModel:
         problems = parameters.problems()
         if problems:
             raise ValueError("; ".join(problems))
+        rule = TouchRule if parameters.style is QuoteStyle.TOUCH else SpreadRule
         return cls(
             active=instrument.active,
-            spread=SpreadRule.prepare(parameters, instrument),
+            style=rule.prepare(parameters, instrument),
             inventory=InventoryRule.prepare(parameters, instrument),
-            size=Notional.of(parameters.level_notional, instrument),
-            spacing=micro_bps(parameters.level_spacing_bps),
             bids=SideRule.prepare(Side.BUY, parameters.levels, instrument),
             asks=SideRule.prepare(Side.SELL, parameters.levels, instrument),
         )
@@ -74,40 +68,21 @@ class QuoteModel:
         """
         if not self.active:
             return _nothing("the market is not active")
-        width = self.spread.width(view.sigma_bps)
-        if width is None:
-            return _nothing("volatility is not known yet")
+        whole = self.inventory.whole
         lean = self.inventory.lean(view.inventory, view.mid_x2)
-        bids, asks = self.prices(view, width, lean)
-        full = self.size.lots(view.mid_x2)
+        rungs = self.style.rungs(view, lean, whole)
+        if rungs is None:
+            return _nothing("volatility is not known yet")
         to_buy, to_sell = self.inventory.room(view.inventory, view.mid_x2)
         dropped: list[str] = []
-        levels = self.bids.place(bids, full, to_buy, dropped)
-        levels += self.asks.place(asks, full, to_sell, dropped)
+        levels = self.bids.place(rungs.bids, to_buy, dropped)
+        levels += self.asks.place(rungs.asks, to_sell, dropped)
         return QuoteTarget(
             levels=tuple(levels),
-            spread_bps=bps(width),
-            skew_bps=bps(width * lean // self.inventory.whole),
+            spread_bps=bps(rungs.width),
+            skew_bps=bps(rungs.width * lean // whole),
             reason="; ".join(dropped),
         )
-
-    def prices(self, view: View, width: int, lean: int) -> tuple[list[Ticks], list[Ticks]]:
-        """Bids and asks for a spread of `width` micro-bps leaning by `lean`, innermost first.
-
-        Level i is `level_spacing_bps` times i further from the skewed fair value than level 0.
-        Bids end a tick under the best ask, asks begin a tick over the best bid.
-        """
-        mid_x2, whole = view.mid_x2, self.inventory.whole
-        tick = _FINE * whole
-        half = mid_x2 * width * whole
-        step = 2 * mid_x2 * self.spacing * whole
-        fair = mid_x2 * (tick // 2) - 2 * mid_x2 * width * lean
-        places = range(len(self.bids.slots))
-        bids = [min((fair - half - i * step) // tick, view.best_ask - 1) for i in places]
-        # A spread of nothing around a fair value on the grid would meet itself: hence bids[0] + 1.
-        lowest_ask = max(view.best_bid, bids[0]) + 1
-        asks = [max(-((-fair - half - i * step) // tick), lowest_ask) for i in places]
-        return bids, asks
 
 
 def decide(view: View, parameters: QuoteParameters, instrument: Instrument) -> QuoteTarget:

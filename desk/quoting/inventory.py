@@ -14,7 +14,7 @@ from desk.units import Lots
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notional:
-    """An amount of quote currency, to be had in lots at a mid: `over / (under * mid_x2)`."""
+    """An amount of quote currency, to be had in lots at a price: `over / (under * price_x2)`."""
 
     over: int
     under: int
@@ -26,9 +26,9 @@ class Notional:
         fraction = Fraction(amount) / half_tick_lot
         return cls(over=fraction.numerator, under=fraction.denominator)
 
-    def lots(self, mid_x2: int) -> Lots:
-        """Whole lots the amount buys at the mid, rounded down."""
-        return self.over // (self.under * mid_x2)
+    def lots(self, price_x2: int) -> Lots:
+        """Whole lots the amount buys at a price in half ticks (above zero), rounded down."""
+        return self.over // (self.under * price_x2)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

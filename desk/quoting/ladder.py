@@ -10,7 +10,7 @@ from math import ceil
 
 from desk.identity import Slot
 from desk.instrument import Instrument
-from desk.units import Lots, Side, Ticks
+from desk.units import Level, Lots, Side, Ticks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,18 +51,16 @@ class SideRule:
             highest=instrument.band_high,
         )
 
-    def place(
-        self, prices: Iterable[Ticks], full: Lots, room: Lots, dropped: list[str]
-    ) -> list[TargetLevel]:
-        """Levels at these prices (innermost first), together no more than `room` lots.
+    def place(self, rungs: Iterable[Level], room: Lots, dropped: list[str]) -> list[TargetLevel]:
+        """Levels at these places (innermost first), together no more than `room` lots.
 
-        Each is `full` lots until the room ends; the level it ends in gets the rest. A level no
+        Each has its full size until the room ends; the level it ends in gets the rest. A level no
         further out than the one inside it, unacceptable to the venue or left without room is
         left out, and `dropped` gains a phrase that says so.
         """
         placed: list[TargetLevel] = []
         inner: Ticks | None = None
-        for slot, price in zip(self.slots, prices, strict=True):
+        for slot, (price, full) in zip(self.slots, rungs, strict=True):
             lots = min(full, room)
             if inner is not None and (price - inner) * self.outward <= 0:
                 problem = "no further out than the level inside it"

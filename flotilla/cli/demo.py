@@ -8,7 +8,7 @@ import click
 
 from desk.errors import ConfigurationFault
 from flotilla.cli.render import console, talk
-from flotilla.demo.plan import DemoPlan
+from flotilla.demo.plan import VENUES, DemoPlan
 from flotilla.demo.run import Outcome, run_demo
 from infra.settings import load_settings
 from infra.telemetry.logging import set_up_logging
@@ -17,6 +17,13 @@ from infra.telemetry.logging import set_up_logging
 @click.command()
 @click.option("--duration", type=click.FloatRange(min=1), help="Seconds (default: until Ctrl-C).")
 @click.option("--markets", type=click.IntRange(1, 200), default=3, help="How many markets.")
+@click.option(
+    "--venue",
+    "venues",
+    type=click.Choice(VENUES),
+    multiple=True,
+    help="Simulated venue to use; repeat for more (default: all). Markets are dealt out in turn.",
+)
 @click.option(
     "--replay",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
@@ -43,6 +50,7 @@ from infra.telemetry.logging import set_up_logging
 def demo(
     duration: float | None,
     markets: int,
+    venues: tuple[str, ...],
     replay: Path | None,
     drawdown_at: float | None,
     json_path: Path | None,
@@ -73,6 +81,7 @@ def demo(
     plan = DemoPlan(
         data_dir=settings.data_dir,
         state_dir=settings.state_dir,
+        venues=tuple(dict.fromkeys(venues)) or VENUES,
         markets=markets,
         duration_s=duration,
         replay=replay,

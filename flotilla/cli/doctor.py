@@ -88,7 +88,6 @@ async def _venues(settings: Settings) -> AsyncIterator[Finding]:
 
 
 async def _venue(settings: Settings, name: str) -> Finding:
-
     venue = builder(name)(
         adapter_settings(settings, name, "main"),
         account="main",
@@ -96,6 +95,8 @@ async def _venue(settings: Settings, name: str) -> Finding:
         random=random.SystemRandom(),
     )
     try:
+        if problems := await venue.diagnose():
+            return Finding(name, False, "; ".join(problems))
         markets = len(await venue.instruments())
         balance = await venue.account.balance()
         offset_ms = await venue.clock_offset_ms()

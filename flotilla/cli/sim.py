@@ -1,23 +1,50 @@
-"""`flotilla sim ocx`: a venue's own wire protocol on loopback, with a counter-flow and faults."""
+"""`flotilla sim VENUE`: a venue's own wire protocol on loopback, with a counter-flow and faults."""
 
 import asyncio
 import random
 import secrets
 import signal
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import click
+from venues.x10.simulator.server import serve as serve_x10
 
 from desk.errors import ConfigurationFault
 from flotilla.cli.render import emit_json, talk
 from flotilla.directory import MAIN
-from flotilla.simulated import RATE_PER_MINUTE, ocx_settings, symbols
+from flotilla.simulated import ocx as ocx_markets
+from flotilla.simulated import x10 as x10_markets
+from flotilla.simulated.markets import RATE_PER_MINUTE
 from infra.secrets import read_or_create_secret
-from venues.ocx.simulator.server import serve
-from venues.ocx.simulator.settings import SimulatorSettings
+from venues.ocx.simulator.server import serve as serve_ocx
 
 _NAMED = 10
+_STARK = ".stark"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What every simulated venue is told."""
+
+    port: int
+    count: int
+    regime: str
+    replay: Path | None
+    faults: Path | None
+    rate_per_minute: int
+    seed: int
+    key_files: tuple[Path, ...]
+
+    def accounts(self) -> Mapping[str, Path]:
+        """Key file of each account; the first is of account main, the others name themselves."""
+        return {path.stem if place else MAIN: path for place, path in enumerate(self.key_files)}
+
+
+Serve = Callable[[Options, random.Random, Callable[[dict[str, str]], None]], Awaitable[None]]
 
 
 @click.group()
@@ -25,76 +52,116 @@ def sim() -> None:
     """Simulated venues on this machine, for drills, tests and paper quoting."""
 
 
-@sim.command()
-@click.option("--port", type=int, default=0, help="Port on loopback; 0 takes a free one.")
-@click.option("--markets", "count", type=click.IntRange(1, 200), default=3, help="How many.")
-@click.option("--regime", default="calm", help="Counter-flow: calm, trending, jump or illiquid.")
-@click.option(
-    "--replay",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="A recording (Parquet) to replay in every market instead of the counter-flow.",
-)
-@click.option(
-    "--faults",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Faults to inject, as JSON.",
-)
-@click.option("--rate-per-minute", type=int, default=RATE_PER_MINUTE, help="Order requests.")
-@click.option("--seed", type=int, default=None, help="Seed of the counter-flow (default: any).")
-@click.option(
-    "--key-file",
-    "key_files",
-    type=click.Path(dir_okay=False, path_type=Path),
-    required=True,
-    multiple=True,
-    help="File with an account's API key (0600); made when it does not exist. The first is of "
-    "account main; each further one opens an account named like its file.",
-)
-def ocx(
-    port: int,
-    count: int,
-    regime: str,
-    replay: Path | None,
-    faults: Path | None,
-    rate_per_minute: int,
-    seed: int | None,
-    key_files: tuple[Path, ...],
-) -> None:
-    """Serve the simulated OCX until Ctrl-C; prints {"base_url": …} when ready."""
-    chosen = secrets.randbits(32) if seed is None else seed
-    named = ", ".join(symbols(count, replay)[:_NAMED])
-    talk(f"seed {chosen}; {count} markets: {named}{' …' if count > _NAMED else ''}")
-    settings = ocx_settings(
-        count=count,
-        regime=regime,
-        replay=replay,
-        keys={
-            path.stem if number else MAIN: read_or_create_secret(path, "--key-file")
-            for number, path in enumerate(key_files)
-        },
-        rate_per_minute=rate_per_minute,
+def _command(name: str, names: Callable[[int, Path | None], tuple[str, ...]], serve: Serve) -> None:
+    """Add one venue's command; all of them take the same options."""
+
+    @sim.command(name)
+    @click.option("--port", type=int, default=0, help="Port on loopback; 0 takes a free one.")
+    @click.option("--markets", "count", type=click.IntRange(1, 200), default=3, help="How many.")
+    @click.option("--regime", default="calm", help="Counter-flow: calm, trending, jump, illiquid.")
+    @click.option(
+        "--replay",
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        help="A recording (Parquet) to replay in every market instead of the counter-flow.",
     )
-    try:
-        asyncio.run(_serve_until_told(settings, port, chosen, faults))
-    except OSError as error:
-        raise ConfigurationFault(
-            f"--port: {port} cannot be used ({error.strerror}); choose another or 0"
-        ) from error
+    @click.option(
+        "--faults",
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        help="Faults to inject, as JSON.",
+    )
+    @click.option("--rate-per-minute", type=int, default=RATE_PER_MINUTE, help="Requests allowed.")
+    @click.option("--seed", type=int, default=None, help="Seed of the counter-flow (default: any).")
+    @click.option(
+        "--key-file",
+        "key_files",
+        type=click.Path(dir_okay=False, path_type=Path),
+        required=True,
+        multiple=True,
+        help="File with an account's API key (0600); made when it does not exist. The first is of "
+        "account main; each further one opens an account named like its file.",
+    )
+    def command(**given: Any) -> None:
+        seed = secrets.randbits(32) if given["seed"] is None else given["seed"]
+        options = Options(**{**given, "seed": seed})
+        listed = names(options.count, options.replay)
+        more = " …" if options.count > _NAMED else ""
+        talk(f"seed {seed}; {options.count} markets: {', '.join(listed[:_NAMED])}{more}")
+        try:
+            asyncio.run(_serve_until_told(options, serve))
+        except OSError as error:
+            raise ConfigurationFault(
+                f"--port: {options.port} cannot be used ({error.strerror}); choose another or 0"
+            ) from error
+
+    command.help = serve.__doc__
 
 
-async def _serve_until_told(
-    settings: SimulatorSettings, port: int, seed: int, faults: Path | None
-) -> None:
+async def _serve_until_told(options: Options, serve: Serve) -> None:
     loop = asyncio.get_running_loop()
     serving = asyncio.current_task()
     assert serving is not None  # noqa: S101 - asyncio.run made it
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, serving.cancel)
     with suppress(asyncio.CancelledError):
-        await serve(
-            settings,
-            port,
-            random=random.Random(seed),  # noqa: S311 - a crowd, not a secret
-            faults=faults,
-            on_ready=lambda url: emit_json({"base_url": url}),
-        )
+        crowd = random.Random(options.seed)  # noqa: S311 - a crowd, not a secret
+        await serve(options, crowd, emit_json)
+
+
+async def _ocx(
+    options: Options, crowd: random.Random, ready: Callable[[dict[str, str]], None]
+) -> None:
+    """Serve the simulated OCX until Ctrl-C; prints {"base_url": …} when ready."""
+    settings = ocx_markets.ocx_settings(
+        count=options.count,
+        regime=options.regime,
+        replay=options.replay,
+        keys={
+            name: read_or_create_secret(path, "--key-file")
+            for name, path in options.accounts().items()
+        },
+        rate_per_minute=options.rate_per_minute,
+    )
+    await serve_ocx(
+        settings,
+        options.port,
+        random=crowd,
+        faults=options.faults,
+        on_ready=lambda url: ready({"base_url": url}),
+    )
+
+
+async def _x10(
+    options: Options, crowd: random.Random, ready: Callable[[dict[str, str]], None]
+) -> None:
+    """Serve the simulated X10 until Ctrl-C; prints {"base_url": …, "stream_url": …} when ready.
+
+    Beside each key file lies the account's Stark private key, as FILE.stark; vaults count from
+    10001 on.
+    """
+    settings = x10_markets.x10_settings(
+        count=options.count,
+        regime=options.regime,
+        replay=options.replay,
+        keys={
+            name: (read_or_create_secret(path, "--key-file"), _stark_key(path))
+            for name, path in options.accounts().items()
+        },
+        rate_per_minute=options.rate_per_minute,
+    )
+    await serve_x10(
+        settings,
+        options.port,
+        random=crowd,
+        faults=options.faults,
+        on_ready=lambda base, stream: ready({"base_url": base, "stream_url": stream}),
+    )
+
+
+def _stark_key(path: Path) -> str:
+    # 248 random bits: below the order of the curve, whatever they are.
+    beside = path.with_name(path.name + _STARK)
+    return read_or_create_secret(beside, "--key-file", lambda: f"0x{secrets.token_hex(31)}")
+
+
+_command("ocx", ocx_markets.symbols, _ocx)
+_command("x10", x10_markets.symbols, _x10)

@@ -17,6 +17,7 @@ import quoting.agreement
 import quoting.exit
 import quoting.progress
 from desk.lifecycle import MarketState
+from desk.quoting.parameters import QuoteStyle
 from quoting.progress import SessionProgress
 from workflows.messages import (
     CarriedState,
@@ -67,6 +68,7 @@ FACTS = FinalFacts(
     pnl=Decimal("0.10"),
 )
 START = StartMarket(venue="ocx", symbol="BTC-PERP")
+TOUCH = StartMarket(venue="x10", symbol="BTC-USD", style=QuoteStyle.TOUCH, offset_divisor=800)
 CARRIED = CarriedState(
     state=MarketState.FLATTENING,
     life_epoch=3,
@@ -78,8 +80,10 @@ CARRIED = CarriedState(
 TYPED_BY_PEOPLE: list[Message] = [
     START,
     START.model_copy(update={"carried": CARRIED}),
+    TOUCH,
     CARRIED,
     ParameterChange(level_notional=Decimal("250.5")),
+    ParameterChange(style=QuoteStyle.TOUCH),
     Request(by="ana"),
     StopMarket(flatten=True),
     LIFE,
@@ -146,6 +150,12 @@ def test_two_fields_are_enough() -> None:
     assert start.market.path == "ocx/main/BTC-PERP"
 
 
+def test_parameters_written_before_there_were_styles_are_of_style_spread() -> None:
+    written = CARRIED.model_dump(mode="json")
+    del written["parameters"]["style"], written["parameters"]["offset_divisor"]
+    assert CarriedState.model_validate(written) == CARRIED
+
+
 @pytest.mark.parametrize(
     ("text", "names"),
     [
@@ -159,6 +169,12 @@ def test_two_fields_are_enough() -> None:
         ('{"venue":"ocx","symbol":"../x"}', "symbol"),
         ('{"venue":"ocx","symbol":"B","max_drawdown":"-1"}', "max_drawdown"),
         ('{"venue":"ocx","symbol":"B","window_s":1}', "window_s"),
+        ('{"venue":"ocx","symbol":"B","style":"narrow"}', "style"),
+        ('{"venue":"ocx","symbol":"B","offset_divisor":3}', "offset_divisor: 3 is not above"),
+        (
+            '{"venue":"x10","symbol":"B","style":"touch","levels":10,"offset_divisor":200}',
+            "levels: the outermost is 500.0 bps or more from the mid, not within collar_bps 500",
+        ),
     ],
 )
 def test_bad_input_names_the_field(text: str, names: str) -> None:

@@ -1,15 +1,29 @@
 """Markets, parameters and views for tests of the quote model."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
+from fractions import Fraction
 
 from hypothesis import strategies as st
 
 from desk.instrument import Instrument
 from desk.quoting.decide import QuoteModel, QuoteTarget, TargetLevel
-from desk.quoting.parameters import QuoteParameters
+from desk.quoting.parameters import QuoteParameters, QuoteStyle
 from desk.quoting.view import View
-from desk.units import Side
+from desk.units import Side, Ticks
+
+CARD_INSTRUMENT = Instrument(
+    venue="paper", symbol="CARD", tick_size=Decimal("0.01"), lot_size=Decimal("0.01")
+)
+CARD = QuoteParameters(
+    levels=1,
+    level_notional=Decimal(10),
+    spread_bps=Decimal(100),
+    skew=Decimal("0.3"),
+    inventory_cap=Decimal(1000),
+)
+"""Mid 100, spread 1, k 0.3; the cap is 1,000 lots at that mid."""
+WIDE = View(best_bid=1, best_ask=10**9, mid_x2=20_000, inventory=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,7 +32,36 @@ class Case:
     parameters: QuoteParameters
     view: View
     cap_lots: int
-    level_lots: int
+
+    def full_lots(self, price: Ticks) -> int:
+        """The size of a level nothing cuts: at the mid, or at its own price in the touch style."""
+        touch = self.parameters.style is QuoteStyle.TOUCH
+        at = Fraction(price) if touch else Fraction(self.view.mid_x2, 2)
+        lot = Fraction(self.instrument.notional(1, 1))
+        return int(Fraction(self.parameters.level_notional) / (lot * at))
+
+    @property
+    def share(self) -> Fraction:
+        """The holding over its cap, at the mid, never beyond the cap."""
+        holding = self.view.inventory * Fraction(self.instrument.notional(self.view.mid_x2, 1)) / 2
+        share = holding / Fraction(self.parameters.inventory_cap)
+        return max(Fraction(-1), min(Fraction(1), share))
+
+    def holding(self, inventory: int) -> "Case":
+        """The same market while we hold something else."""
+        return replace(self, view=replace(self.view, inventory=inventory))
+
+    def alone(self) -> "Case":
+        """The same prices asked for, with nobody near who could cut them."""
+        return replace(self, view=replace(self.view, best_bid=0, best_ask=10**12))
+
+    def prices(self) -> tuple[list[Ticks], list[Ticks]]:
+        """Bids and asks of all levels, before sizes and limits."""
+        model = self.model
+        lean = model.inventory.lean(self.view.inventory, self.view.mid_x2)
+        rungs = model.style.rungs(self.view, lean, model.inventory.whole)
+        assert rungs is not None
+        return [price for price, _ in rungs.bids], [price for price, _ in rungs.asks]
 
     @property
     def model(self) -> QuoteModel:
@@ -57,7 +100,7 @@ def instruments(draw: st.DrawFn) -> Instrument:
 
 
 @st.composite
-def cases(draw: st.DrawFn) -> Case:
+def cases(draw: st.DrawFn, style: QuoteStyle | None = None) -> Case:
     """Caps and sizes are drawn in lots at the mid, so that every ratio of them comes up."""
     instrument = draw(instruments())
     best_bid = draw(st.integers(1, 2_000_000))
@@ -73,20 +116,17 @@ def cases(draw: st.DrawFn) -> Case:
         inventory=draw(st.integers(-cap_lots - 100, cap_lots + 100)),
         sigma_bps=draw(decimals("0", "80", 4)),
     )
+    levels = draw(st.integers(1, 6))
     least = draw(decimals("0", "50"))
     parameters = QuoteParameters(
-        levels=draw(st.integers(1, 6)),
+        style=draw(st.sampled_from(QuoteStyle)) if style is None else style,
+        levels=levels,
         level_notional=lot_at_mid * level_lots,
         level_spacing_bps=draw(decimals("0", "20")),
+        offset_divisor=draw(st.integers(levels + 1, 20_000)),
         spread_bps=draw(st.none() | decimals("50", "300")),
         min_spread_bps=least,
         skew=draw(decimals("0", "1")),
         inventory_cap=lot_at_mid * cap_lots,
     )
-    return Case(
-        instrument=instrument,
-        parameters=parameters,
-        view=view,
-        cap_lots=cap_lots,
-        level_lots=level_lots,
-    )
+    return Case(instrument=instrument, parameters=parameters, view=view, cap_lots=cap_lots)

@@ -1,0 +1,92 @@
+"""One market's workflow as a person's command sees it: start it, or find it and ask something.
+
+The one rule: a command tells what became of it; what a safety rule refuses is RefusedBySafety.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import TypeVar
+
+from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle
+from temporalio.common import WorkflowIDReusePolicy
+from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.service import RPCError, RPCStatusCode
+
+from desk.errors import ConfigurationFault
+from desk.identity import MarketId
+from desk.lifecycle import MarketState
+from flotilla.control import open_temporal
+from flotilla.failures import RefusedBySafety
+from workflows import names
+from workflows.market import MarketWorkflow
+from workflows.messages import MarketResult, StartMarket
+
+T = TypeVar("T")
+Handle = WorkflowHandle[MarketWorkflow, MarketResult]
+
+_PREFLIGHT_LOOKS, _LOOK_S = 50, 0.2
+
+
+async def start_market(spec: StartMarket) -> str:
+    """Start and wait until preflight has spoken; the state the market is in then."""
+    async with open_temporal() as client:
+        try:
+            handle = await client.start_workflow(
+                MarketWorkflow.run,
+                spec,
+                id=names.market_workflow_id(spec.market),
+                task_queue=names.MARKETS_QUEUE,
+                id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+                static_summary=f"{spec.venue} {spec.symbol} ({spec.account})",
+            )
+        except WorkflowAlreadyStartedError as error:
+            raise RefusedBySafety(
+                f"{spec.market.path} runs already; one market has one owner. "
+                f"Look at it with 'flotilla market show {spec.market.path}'"
+            ) from error
+        return await _after_preflight(handle)
+
+
+async def with_market(market_id: MarketId, work: Callable[[Handle], Awaitable[T]]) -> T:
+    """What `work` makes of a market's workflow; ConfigurationFault when it does not run."""
+    async with open_temporal() as client:
+        handle = client.get_workflow_handle_for(
+            MarketWorkflow.run, names.market_workflow_id(market_id)
+        )
+        try:
+            return await work(handle)
+        except WorkflowFailureError as error:
+            raise RefusedBySafety(f"{market_id.path} failed: {error.cause}") from error
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                raise ConfigurationFault(
+                    f"{market_id.path} does not run; start it with "
+                    f"'flotilla market start {market_id.path}'"
+                ) from error
+            raise
+
+
+async def _after_preflight(handle: Handle) -> str:
+    """RefusedBySafety with preflight's sentence when it said no."""
+    for _ in range(_PREFLIGHT_LOOKS):
+        description = await handle.describe()
+        if description.status is WorkflowExecutionStatus.FAILED:
+            try:
+                await handle.result()
+            except WorkflowFailureError as failure:
+                raise RefusedBySafety(_innermost(failure)) from failure
+        try:
+            status = await handle.query(MarketWorkflow.status, rpc_timeout=timedelta(seconds=2))
+        except RPCError:
+            status = None  # no worker has taken it up yet
+        if status is not None and status.state is not MarketState.STARTING:
+            return status.state.value
+        await asyncio.sleep(_LOOK_S)
+    return "starting, no worker has answered yet; is 'flotilla worker' running?"
+
+
+def _innermost(error: BaseException) -> str:
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return str(error)
