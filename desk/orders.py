@@ -187,10 +187,14 @@ class VenuePosition:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Balance:
-    """Collateral of the account in quote currency; None where the venue gives no such figure."""
+    """Collateral of the account in quote currency.
+
+    `exposure` is the unsigned worth of all its positions, None where it cannot be known.
+    """
 
     equity: Decimal
     available: Decimal
+    exposure: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from desk.market import FeedEvent
-from desk.orders import AccountEvent, Batch, BatchOutcome
+from desk.orders import AccountEvent, Balance, Batch, BatchOutcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +55,14 @@ class Settled:
     resting: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FundsSeen:
+    """The account's funds as the venue tells them; `asked_ns` is when they were asked for."""
+
+    funds: Balance
+    asked_ns: int
+
+
 @dataclass(frozen=True, slots=True)
 class Tick:
     """Time went by."""
@@ -63,7 +71,15 @@ class Tick:
 
 
 InboxEvent: TypeAlias = (
-    FeedEvent | AccountEvent | Answered | Cleared | AuditBegun | Audited | Settled | Tick
+    FeedEvent
+    | AccountEvent
+    | Answered
+    | Cleared
+    | AuditBegun
+    | Audited
+    | Settled
+    | FundsSeen
+    | Tick
 )
 
 

@@ -13,18 +13,15 @@ from desk.orders import (
     AccountChange,
     AccountLost,
     AccountSnapshot,
-    BatchOutcome,
     Fill,
     OrderUpdate,
-    RejectReason,
 )
 from desk.permit import Permit
 from desk.planning import PlanRules, plan
 from desk.quoting.decide import QuoteModel, QuoteTarget
 from desk.quoting.view import View
 from desk.quoting.volatility import MinuteReturns
-from desk.risk.gate import Denied, GateContext, GateLimits, review
-from desk.risk.order_rate import OrderRate
+from desk.risk.gate import Denied
 from desk.units import NS_PER_MS, NS_PER_S, Side
 from desk.working import WorkingOrder
 from quoting.actions import (
@@ -38,11 +35,21 @@ from quoting.actions import (
     Withdraw,
 )
 from quoting.audit import Audit
+from quoting.gatekeeper import Gatekeeper
 from quoting.health import Health
-from quoting.inbox import Answered, AuditBegun, Audited, Cleared, InboxEvent, Settled, Tick
+from quoting.inbox import (
+    Answered,
+    AuditBegun,
+    Audited,
+    Cleared,
+    FundsSeen,
+    InboxEvent,
+    Settled,
+    Tick,
+)
 from quoting.leaving import Leaving
 from quoting.progress import LatencySamples, SessionProgress
-from quoting.refusals import Refusals
+from quoting.refusals import Refusals, left_stale
 from quoting.setup import LoopSetup
 from quoting.shown import shown_quotes
 from quoting.standing import Equity, Standing
@@ -72,8 +79,7 @@ class MarketLoop:
         )
         self._returns = MinuteReturns(sample_s=_SAMPLE_S, min_samples=_SAMPLES)
         self._model = QuoteModel.prepare(setup.parameters, setup.instrument)
-        self._gate = GateLimits.of(setup.instrument, setup.limits)
-        self._rate = OrderRate()
+        self._gate = Gatekeeper(setup.instrument, setup.limits)
         self._refusals = Refusals()
         self._standing = Standing(
             setup.instrument,
@@ -127,10 +133,10 @@ class MarketLoop:
                 self._refusals.hear_update(event, self._now_ns)
             case Answered() | Cleared() | Settled():
                 self._take_answer(event)
-            case AuditBegun():
-                self._audit.begin(self._working)
-            case Audited():
+            case AuditBegun() | Audited():
                 self._take_audit(event)
+            case FundsSeen():
+                self._gate.hear(event)
             case Tick():
                 self._now_ns = event.now_ns
         return ()
@@ -143,6 +149,11 @@ class MarketLoop:
     def working(self) -> tuple[WorkingOrder, ...]:
         """Our orders as far as this loop knows."""
         return self._working.open
+
+    @property
+    def needs_funds(self) -> bool:
+        """Whether any limit asks for the account's funds."""
+        return self._gate.needs_funds
 
     @property
     def in_step(self) -> bool:
@@ -255,14 +266,22 @@ class MarketLoop:
         )
         if planned.batch is None:
             return []
-        verdict = review(planned.batch, self._gate_context(now_ns))
+        verdict = self._gate.review(
+            planned.batch,
+            now_ns=now_ns,
+            mid_x2=self._mid_x2 or 0,
+            book_age_ns=self._book.age_ns(now_ns),
+            account_age_ns=now_ns - self._health.account_heard_ns,
+            position=self._standing.position,
+            working=self._working.open,
+        )
         if isinstance(verdict, Denied):
             self._refusals.denied(verdict, now_ns)
             return self._pull(f"denied: {verdict.message}")
         self._cycle += 1
         self._requotes += 1
         self._last_sent_ns = now_ns
-        self._rate.record(now_ns, len(planned.batch.orders))
+        self._gate.sent(planned.batch, now_ns)
         self._working.sent(planned.batch)
         self._unanswered.add(planned.batch.batch_id)
         return [SendBatch(verdict, self._caused_ns)]
@@ -290,17 +309,6 @@ class MarketLoop:
         own = self._returns.sigma_bps()
         return self._setup.prior_sigma_bps if own is None else own
 
-    def _gate_context(self, now_ns: int) -> GateContext:
-        return GateContext(
-            limits=self._gate,
-            mid_x2=self._mid_x2 or 0,
-            book_age_ns=self._book.age_ns(now_ns),
-            account_age_ns=now_ns - self._health.account_heard_ns,
-            position=self._standing.position,
-            working=self._working.open,
-            orders_last_minute=self._rate.last_minute(now_ns),
-        )
-
     # --- bookkeeping -------------------------------------------------------------------------
 
     def _take_feed(self, event: FeedEvent) -> None:
@@ -327,7 +335,7 @@ class MarketLoop:
                 self._unanswered.discard(event.batch.batch_id)
                 self._working.answered(event.batch, event.outcome, self._now_ns)
                 self._refusals.hear(event.outcome, self._now_ns)
-                if not self._must_pull and _left_stale(event.outcome):
+                if not self._must_pull and left_stale(event.outcome):
                     self._must_pull = "a refused replace left an old quote resting"
             case Cleared():
                 self._take_cleared(event)
@@ -343,7 +351,10 @@ class MarketLoop:
             if self._phase is Phase.CLEARING:
                 self._phase = Phase.WAITING
 
-    def _take_audit(self, event: Audited) -> None:
+    def _take_audit(self, event: AuditBegun | Audited) -> None:
+        if isinstance(event, AuditBegun):
+            self._audit.begin(self._working)
+            return
         findings = self._audit.judge(event, self._working, self._last_sent_ns)
         self._must_pull = findings.start_over or self._must_pull
         self._orphans = findings.orphans
@@ -383,11 +394,3 @@ class MarketLoop:
             parameters_version=self._setup.parameters.version,
             foreign_orders=self._audit.foreign,
         )
-
-
-def _left_stale(outcome: BatchOutcome) -> bool:
-    """Whether a replace was refused for what will not pass by itself, and the old order rests."""
-    return any(
-        order.replaced_gone is False and order.reason is not RejectReason.RATE_LIMITED
-        for order in outcome.orders
-    )

@@ -137,3 +137,11 @@ class Refusals:
             return target
         levels = tuple(level for level in target.levels if level.slot.side.sign * inventory < 0)
         return replace(target, levels=levels, reason="only reducing after a margin refusal")
+
+
+def left_stale(outcome: BatchOutcome) -> bool:
+    """Whether a replace was refused for what will not pass by itself, and the old order rests."""
+    return any(
+        order.replaced_gone is False and order.reason is not RejectReason.RATE_LIMITED
+        for order in outcome.orders
+    )

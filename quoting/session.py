@@ -20,7 +20,7 @@ from desk.units import NS_PER_MS
 from quoting.actions import Action, AskFate, ClearAll, Leave, Resnapshot, SendBatch, Withdraw
 from quoting.clearing import ClearReport, clear
 from quoting.dispatch import Dispatcher, SessionMeter
-from quoting.inbox import AuditBegun, Audited, Inbox, InboxEvent, Tick
+from quoting.inbox import AuditBegun, Audited, FundsSeen, Inbox, InboxEvent, Tick
 from quoting.loop import MarketLoop
 from quoting.progress import LatencySamples, SessionProgress
 from quoting.watch import Watch
@@ -29,6 +29,7 @@ _TICK_S = 0.1
 _EQUITY_S = 5.0
 _CLEAR_GIVE_UP_S = 20.0
 _LATE_FILLS_S = 0.3
+_FUNDS_S = 5.0
 _FILLS_OVERLAP_MS = 60_000
 _CANCEL_AGAIN_S = 1.0
 
@@ -178,6 +179,7 @@ class Session:
             self._reports(),
             self._marks(),
             self._audits(),
+            self._funds(),
             self._watch.lease(),
             self._watch.board(),
             self._watch.board_changes(),
@@ -263,6 +265,16 @@ class Session:
                     at_ms=self._ports.clock.wall_ns() // NS_PER_MS,
                 )
             )
+
+    async def _funds(self) -> None:
+        """Read the account's funds now and then, where a limit asks for them."""
+        clock = self._ports.clock
+        while self._loop.needs_funds:
+            asked_ns = clock.monotonic_ns()
+            with suppress(VenueError):  # what was read before grows old by itself
+                funds = await self._ports.venue.account.balance()
+                self._inbox.put(FundsSeen(funds=funds, asked_ns=asked_ns))
+            await asyncio.sleep(_FUNDS_S)
 
     async def _audits(self) -> None:
         """Compare what we think rests with what the venue lists; reads only."""

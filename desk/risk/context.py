@@ -7,7 +7,7 @@ from fractions import Fraction
 
 from desk.identity import OrderIdentity
 from desk.instrument import Instrument
-from desk.orders import NewOrder, TimeInForce
+from desk.orders import Balance, NewOrder, TimeInForce
 from desk.risk.limits import RiskLimits
 from desk.units import BPS, NS_PER_MS, Lots, Ticks
 from desk.working import WorkingOrder
@@ -67,6 +67,7 @@ class GateContext:
     every order is denied by the collar. Ages are nanoseconds since the stream last spoke, None when
     it never did. `position` is signed lots, `working` every order not known to be closed,
     `orders_last_minute` comes from `OrderRate` and does not include the batch under review.
+    `funds` are the account's as last read, None when they never were.
     """
 
     limits: GateLimits
@@ -76,6 +77,8 @@ class GateContext:
     position: Lots
     working: Sequence[WorkingOrder]
     orders_last_minute: int
+    funds: Balance | None = None
+    funds_age_ns: int | None = None
 
 
 def is_exit(order: NewOrder) -> bool:

@@ -27,6 +27,7 @@ class DenialReason(StrEnum):
     STALE_ACCOUNT = "stale_account"
     RATE = "order_rate"
     SELF_CROSS = "self_crossing"
+    FUNDS = "account_funds"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,9 @@ from typing import Final, TypeAlias
 from desk.orders import Batch
 from desk.risk.context import GateContext
 from desk.risk.gates.duplicate_id import duplicate_id
+from desk.risk.gates.exposure_share import market_exposure, total_exposure
+from desk.risk.gates.free_collateral import free_collateral
+from desk.risk.gates.margin_fraction import margin_fraction
 from desk.risk.gates.max_position import max_position
 from desk.risk.gates.order_notional import order_notional
 from desk.risk.gates.order_rate import order_rate
@@ -33,4 +36,8 @@ GATES: Final[tuple[Gate, ...]] = (
     price_collar,
     self_crossing,
     max_position,
+    free_collateral,
+    margin_fraction,
+    market_exposure,
+    total_exposure,
 )

@@ -1,0 +1,61 @@
+"""Asks the gate about every batch of a session, with what only accumulates here: rate and funds."""
+
+from collections.abc import Sequence
+
+from desk.instrument import Instrument
+from desk.orders import Batch
+from desk.risk.approval import Approved
+from desk.risk.gate import Denied, GateContext, GateLimits, review
+from desk.risk.limits import RiskLimits
+from desk.risk.order_rate import OrderRate
+from desk.units import Lots, Ticks
+from desk.working import WorkingOrder
+from quoting.inbox import FundsSeen
+
+
+class Gatekeeper:
+    """The gate of one market's session."""
+
+    def __init__(self, instrument: Instrument, limits: RiskLimits) -> None:
+        self._limits = GateLimits.of(instrument, limits)
+        self._rate = OrderRate()
+        self._funds: FundsSeen | None = None
+
+    @property
+    def needs_funds(self) -> bool:
+        """Whether any limit asks for the account's funds."""
+        return self._limits.limits.needs_funds
+
+    def hear(self, funds: FundsSeen) -> None:
+        """Take what the venue said of the account."""
+        self._funds = funds
+
+    def sent(self, batch: Batch, now_ns: int) -> None:
+        """An approved batch goes out."""
+        self._rate.record(now_ns, len(batch.orders))
+
+    def review(
+        self,
+        batch: Batch,
+        *,
+        now_ns: int,
+        mid_x2: Ticks,
+        book_age_ns: int | None,
+        account_age_ns: int | None,
+        position: Lots,
+        working: Sequence[WorkingOrder],
+    ) -> Approved[Batch] | Denied:
+        """The gate's answer at this moment."""
+        seen = self._funds
+        context = GateContext(
+            limits=self._limits,
+            mid_x2=mid_x2,
+            book_age_ns=book_age_ns,
+            account_age_ns=account_age_ns,
+            position=position,
+            working=working,
+            orders_last_minute=self._rate.last_minute(now_ns),
+            funds=None if seen is None else seen.funds,
+            funds_age_ns=None if seen is None else now_ns - seen.asked_ns,
+        )
+        return review(batch, context)
