@@ -1,6 +1,7 @@
 """Keeps the kill board at least as strict as the durable record: what is missing is put back.
 
-It only ever adds. Redis may lose its last second when it dies; Postgres does not.
+It only ever adds, and no kill that was lifted meanwhile. Redis may lose its last second when it
+dies; Postgres does not.
 """
 
 import asyncio
@@ -20,12 +21,11 @@ async def keep_board(board: KillBoard, ledger: LedgerReader) -> None:
     told: set[Kill] = set()
     while True:
         try:
-            active = set(await ledger.active_kills())
-            for kill in active:
-                await board.set(kill)
-                if kill not in told:
-                    log.warning("kill in force", scope=kill.scope, by=kill.by, reason=kill.reason)
-            told = active
+            active = await ledger.active_kills()
+            await board.rearm(active)
+            for kill in set(active) - told:
+                log.warning("kill in force", scope=kill.scope, by=kill.by, reason=kill.reason)
+            told = set(active)
         except Unavailable as trouble:
             log.warning("kill board not checked", trouble=str(trouble))
         await asyncio.sleep(_EVERY_S)

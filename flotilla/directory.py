@@ -5,14 +5,16 @@ import random
 from collections.abc import Mapping
 
 from desk.errors import ConfigurationFault
-from desk.ports import Clock, Venue
+from desk.ports import Clock, RateShares, Venue
 from infra.settings import Settings
 from venues.registry import builder
 
 MAIN = "main"
 
 # Groups of a venue's settings; any other word before a double underscore is an account.
-_GROUPS = frozenset({"rate", "sse", "siwe", "auth", "bulk", "fees", "client_order_id"})
+_GROUPS = frozenset(
+    {"rate", "sse", "siwe", "auth", "bulk", "fees", "client_order_id", "streams", "dead_man"}
+)
 
 
 class Directory:
@@ -24,11 +26,13 @@ class Directory:
         settings: Settings,
         clock: Clock,
         randomness: random.Random,
+        rates: RateShares | None = None,
     ) -> None:
         self._tasks = tasks
         self._settings = settings
         self._clock = clock
         self._random = randomness
+        self._rates = rates
         self._venues: dict[tuple[str, str], Venue] = {}
         self._running: list[asyncio.Task[None]] = []
 
@@ -41,6 +45,7 @@ class Directory:
                 account=account,
                 clock=self._clock,
                 random=self._random,
+                rates=self._rates,
             )
             self._venues[key] = venue
             self._running.append(self._tasks.create_task(venue.run()))
@@ -59,10 +64,16 @@ def adapter_settings(settings: Settings, name: str, account: str) -> Mapping[str
     """A venue's settings for one account, under the adapter's own names (`rate.order_per_min`).
 
     Every account but `main` brings a credential of its own: two names for one account at the venue
-    would be two owners of its orders. ConfigurationFault when it does not.
+    would be two owners of its orders. ConfigurationFault when it does not, and for a name that is
+    not lower case.
     """
+    if account != account.lower():
+        raise ConfigurationFault(
+            f"account: '{account}' is not lower case, and names of variables tell no case apart; "
+            f"call it '{account.lower()}'"
+        )
     given = settings.venue(name)
-    prefix = f"{account.lower()}__"
+    prefix = f"{account}__"
     if account != MAIN and not any(key.startswith(prefix) for key in given.secrets):
         raise ConfigurationFault(
             f"account: {name} has no credential for account {account}; set "
@@ -74,6 +85,6 @@ def adapter_settings(settings: Settings, name: str, account: str) -> Mapping[str
         first, nested, rest = key.partition("__")
         if not nested or first in _GROUPS:
             found[key.replace("__", ".")] = value
-        elif first == account.lower():
+        elif first == account:
             own[rest.replace("__", ".")] = value
     return {**found, **own}

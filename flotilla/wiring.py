@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager, suppress
 
 from activities.ports import ActivityPorts
 from desk.errors import ConfigurationFault
+from desk.ports import KillBoard, LedgerReader
 from flotilla.directory import Directory
 from flotilla.failures import one_fault
 from flotilla.meter import MarketMeter
@@ -23,6 +24,7 @@ from infra.postgres.writer import PostgresLedgerWriter
 from infra.redis.connection import open_redis
 from infra.redis.kill_board import RedisKillBoard
 from infra.redis.leases import RedisLeases
+from infra.redis.rate_shares import RedisRateShares
 from infra.settings import Settings
 from infra.telemetry import catalogue
 from infra.telemetry.setup import Telemetry
@@ -54,7 +56,8 @@ async def open_ports(settings: Settings, telemetry: Telemetry) -> AsyncIterator[
     try:
         async with one_fault(), asyncio.TaskGroup() as tasks:
             writing = tasks.create_task(writer.run())
-            directory = Directory(tasks, settings, clock, random.SystemRandom())
+            rates = RedisRateShares(redis, fleet=settings.fleet)
+            directory = Directory(tasks, settings, clock, random.SystemRandom(), rates)
             try:
                 yield ActivityPorts(
                     worker=worker_name(),
@@ -79,15 +82,40 @@ async def open_ports(settings: Settings, telemetry: Telemetry) -> AsyncIterator[
         await database.close()
 
 
+@asynccontextmanager
+async def open_board(settings: Settings) -> AsyncIterator[KillBoard]:
+    """The kill board alone: needs Redis and nothing else. ConfigurationFault when unnamed."""
+    redis = open_redis(_named("FLOTILLA_REDIS_URL", settings.redis_url))
+    try:
+        yield RedisKillBoard(redis, fleet=settings.fleet)
+    finally:
+        await redis.aclose()
+
+
+@asynccontextmanager
+async def open_ledger(settings: Settings) -> AsyncIterator[LedgerReader]:
+    """The ledger alone: needs Postgres and nothing else. Raises as `open_ports`."""
+    database_url = _named("FLOTILLA_DATABASE_URL", settings.database_url)
+    await upgrade(database_url)
+    database = open_database(database_url)
+    try:
+        yield PostgresLedger(database)
+    finally:
+        await database.close()
+
+
 def service_urls(settings: Settings) -> tuple[str, str]:
     """Database and Redis addresses; ConfigurationFault when nothing says where they are."""
-    for name, value in (
-        ("FLOTILLA_DATABASE_URL", settings.database_url),
-        ("FLOTILLA_REDIS_URL", settings.redis_url),
-    ):
-        if not value:
-            raise ConfigurationFault(
-                f"{name}: no such service is known; run 'flotilla up' in another terminal, "
-                f"or set {name}"
-            )
-    return str(settings.database_url), str(settings.redis_url)
+    return (
+        _named("FLOTILLA_DATABASE_URL", settings.database_url),
+        _named("FLOTILLA_REDIS_URL", settings.redis_url),
+    )
+
+
+def _named(name: str, url: str | None) -> str:
+    if not url:
+        raise ConfigurationFault(
+            f"{name}: no such service is known; run 'flotilla up' in another terminal, "
+            f"or set {name}"
+        )
+    return url

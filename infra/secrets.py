@@ -5,6 +5,7 @@ The one rule: no secret ever reaches a message; faults name the file and the rem
 
 import os
 import secrets
+from collections.abc import Callable
 from pathlib import Path
 
 from desk.errors import ConfigurationFault
@@ -38,11 +39,13 @@ def read_secret(path: Path, name: str) -> str:
     return text
 
 
-def read_or_create_secret(path: Path, name: str) -> str:
+def read_or_create_secret(
+    path: Path, name: str, make: Callable[[], str] = lambda: secrets.token_urlsafe(24)
+) -> str:
     """The secret in `path`; a new random one (url-safe, 192 bits) when the file does not exist."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not path.exists():
-        write_private(path, secrets.token_urlsafe(24))
+        write_private(path, make())
     return read_secret(path, name)
 
 

@@ -7,7 +7,7 @@ Limits: tens of signals an hour, one run per session window; no market data come
 from datetime import timedelta
 
 from temporalio import workflow
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ActivityError, ApplicationError, CancelledError
 
 from activities.market import MarketActivities
 from activities.messages import (
@@ -132,7 +132,24 @@ class MarketWorkflow:
         await workflow.wait_condition(lambda: handle.done() or self._wake)
         if not handle.done():
             handle.cancel()
-        await self._after_session(await handle)
+        try:
+            result = await handle
+        except ActivityError as error:
+            if not isinstance(error.cause, CancelledError):
+                raise
+            result = await self._clear_without_session()
+        await self._after_session(result)
+
+    async def _clear_without_session(self) -> SessionResult:
+        """Asked to end a session that no worker held just then: nobody else cancels its orders."""
+        epoch = await self._take_over(self._owner("clear"))
+        return SessionResult(
+            reason=SessionReason.CANCELLED,
+            message="no worker held the session; its orders were cleared",
+            epoch=epoch,
+            cleared=True,
+            progress=SessionProgress(epoch=epoch, phase="cleared"),
+        )
 
     async def _after_session(self, result: SessionResult) -> None:
         record = self._record

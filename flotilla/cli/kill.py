@@ -9,8 +9,9 @@ from desk.errors import Unavailable
 from desk.identity import MarketId
 from desk.records import Kill
 from flotilla.cli.render import emit_json, emit_rows, talk
-from flotilla.control import open_control
+from flotilla.control import open_control, record_kill, tell_board
 from flotilla.failures import RefusedBySafety
+from infra.settings import load_settings
 
 _SCOPES = "fleet, venue:V, account:V/A or market:V/A/S"
 
@@ -28,7 +29,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON o
 def kill(scope: str, reason: str, by: str, *, as_json: bool) -> None:
     """Stop quoting in a scope at once; stays in force until a named person lifts it.
 
-    Written to Postgres first, then to the kill board that every session reads.
+    Put on the kill board first, which every session reads, then into the durable record.
     """
     order = Kill(
         scope=checked_scope(scope), reason=reason, by=by, at_ms=time.time_ns() // 1_000_000
@@ -82,13 +83,22 @@ def checked_scope(text: str) -> str:
 
 
 async def _set(order: Kill) -> None:
-    async with open_control() as control:
-        await control.ledger.set_kill(order)
-        try:
-            await control.board.set(order)
-        except Unavailable as trouble:
-            # The durable record holds; a board that cannot be read stops sessions by itself.
-            talk(f"warning: the kill board was not told ({trouble}); it is armed from the record")
+    settings = load_settings()
+    unheard = await tell_board(settings, order)
+    unwritten = await record_kill(settings, order)
+    if unwritten and unheard:
+        raise Unavailable(
+            f"nobody was told of the kill ({unheard}; {unwritten}); put a file KILL into the state "
+            "folder of every worker's machine, and repeat the command when a service is back"
+        )
+    if unwritten:
+        raise Unavailable(
+            f"the kill of {order.scope} is in force but not durable yet ({unwritten}); "
+            "repeat the command when PostgreSQL is back"
+        )
+    if unheard:
+        # The durable record holds; a board that cannot be read stops sessions by itself.
+        talk(f"warning: the kill board was not told ({unheard}); workers copy it from the record")
 
 
 async def _lift(scope: str, reason: str, by: str) -> bool:

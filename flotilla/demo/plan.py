@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
-from flotilla.simulated import symbols
 from workflows.messages import StartMarket
 
 DRAWDOWN = Decimal(25)
+VENUES = ("ocx", "x10")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,6 +16,7 @@ class DemoPlan:
 
     data_dir: Path
     state_dir: Path
+    venues: tuple[str, ...] = VENUES
     markets: int = 3
     duration_s: float | None = None
     replay: Path | None = None
@@ -24,14 +25,15 @@ class DemoPlan:
     ui_port: int | None = None
     seed: int | None = None
 
-    def market_symbols(self) -> tuple[str, ...]:
-        """Names of the markets it runs."""
-        return symbols(self.markets, self.replay)
+    def count_at(self, venue: str) -> int:
+        """How many markets run at a venue: dealt out in turn, one at least."""
+        place, number = self.venues.index(venue), len(self.venues)
+        return max(1, (self.markets - place + number - 1) // number)
 
-    def start(self, symbol: str, account: str) -> StartMarket:
+    def start(self, venue: str, symbol: str, account: str) -> StartMarket:
         """How each market is started: small, and with a drawdown limit that can be reached."""
         return StartMarket(
-            venue="ocx",
+            venue=venue,
             symbol=symbol,
             account=account,
             fleet="demo",

@@ -21,6 +21,7 @@ from flotilla.cli.render import console, talk
 from flotilla.control import open_control, open_temporal
 from flotilla.demo.plan import DemoPlan
 from flotilla.demo.table import MarketRow, draw, read_row
+from flotilla.demo.venues import SYMBOLS
 from flotilla.demo.verify import Verdict, verify
 from flotilla.demo.world import World, open_world
 from workflows import names
@@ -83,8 +84,10 @@ async def run_demo(plan: DemoPlan, stop: asyncio.Event) -> Outcome:
 
 async def _start_markets(plan: DemoPlan, world: World, client: Client) -> list[Handle]:
     handles = []
-    for symbol in plan.market_symbols():
-        spec = plan.start(symbol, world.account)
+    listed = {name: iter(SYMBOLS[name](plan.count_at(name), plan.replay)) for name in plan.venues}
+    for number in range(plan.markets):
+        name = plan.venues[number % len(plan.venues)]
+        spec = plan.start(name, next(listed[name]), world.account)
         handles.append(
             await client.start_workflow(
                 MarketWorkflow.run,
@@ -129,11 +132,12 @@ async def _rows(client: Client, handles: list[Handle]) -> list[MarketRow]:
 async def _shock(world: World, handles: list[Handle]) -> None:
     """Move every market's price against whatever the fleet holds."""
     talk("moving prices against the fleet")
-    async with httpx.AsyncClient(base_url=world.venue_url) as client:
+    async with httpx.AsyncClient() as client:
         for handle in handles:
-            symbol = MarketId.parse(handle.id).symbol
+            market = MarketId.parse(handle.id)
             answer = await client.post(
-                "/_sim/shock", json={"marketId": symbol, "against": world.account, **_SHOCK}
+                f"{world.venues[market.venue].control_url}/_sim/shock",
+                json={"marketId": market.symbol, "against": world.account, **_SHOCK},
             )
             answer.raise_for_status()
 

@@ -1,4 +1,4 @@
-"""What a demo stands on: embedded services, a simulated venue, and a worker in its own process."""
+"""What a demo stands on: embedded services, simulated venues, and a worker, each a process."""
 
 import asyncio
 import os
@@ -6,7 +6,6 @@ import secrets
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.taskqueue.v1 import TaskQueue
@@ -17,8 +16,8 @@ from desk.errors import Unavailable
 from flotilla.control import open_temporal
 from flotilla.demo.children import Child
 from flotilla.demo.plan import DemoPlan
+from flotilla.demo.venues import DemoVenue
 from flotilla.failures import one_fault
-from flotilla.simulated import RATE_PER_MINUTE
 from infra.embedded.ports import PortWishes
 from infra.embedded.stack import EmbeddedStack
 from infra.settings import Settings, external_services, load_settings
@@ -36,8 +35,7 @@ class World:
 
     stack: EmbeddedStack
     settings: Settings
-    venue: Child
-    venue_url: str
+    venues: Mapping[str, DemoVenue]
     worker: Child
     account: str
 
@@ -46,10 +44,10 @@ class World:
         return {
             "temporal": self.stack.temporal_address,
             "temporal_ui": self.stack.ui_url,
-            "ocx": self.venue_url,
+            **{name: venue.urls["base_url"] for name, venue in self.venues.items()},
             "pids": {
                 **self.stack.pids,
-                "venue": self.venue.pid,
+                **{name: venue.child.pid for name, venue in self.venues.items()},
                 "worker": self.worker.pid,
             },
         }
@@ -62,83 +60,66 @@ async def open_world(plan: DemoPlan) -> AsyncIterator[World]:
     stack = EmbeddedStack(
         plan.data_dir, external=external_services(), ports=PortWishes(demanded=demanded)
     )
-    logs, secret_dir = plan.data_dir / "logs", plan.data_dir / "secrets"
     # Account main is left to the person: markets started from the UI do not meet the demo's.
     account = f"demo{secrets.token_hex(3)}"
-    keys = (secret_dir / "ocx-main", secret_dir / account)
-    venue = Child("simulated venue", _venue_arguments(plan, keys), log=logs / "sim-ocx.log")
-    worker = Child("worker", ["worker"], log=logs / "worker.out")
+    venues = {name: DemoVenue(name, plan, account=account) for name in plan.venues}
+    worker = Child("worker", ["worker"], log=plan.data_dir / "logs" / "worker.out")
     try:
-        # The venue needs no service: it starts while they do.
-        await venue.start({})
+        # The venues need no service: they start while those do.
+        for venue in venues.values():
+            await venue.child.start({})
         async with stack:
             try:
-                async with _running(plan, stack, venue, worker, keys) as world:
+                async with _running(plan, stack, venues, worker, account) as world:
                     yield world
             finally:
                 await worker.stop()
     finally:
-        await venue.stop()
-        keys[1].unlink(missing_ok=True)
+        for venue in venues.values():
+            await venue.child.stop()
+            venue.forget()
 
 
 @asynccontextmanager
 async def _running(
-    plan: DemoPlan, stack: EmbeddedStack, venue: Child, worker: Child, keys: tuple[Path, Path]
+    plan: DemoPlan,
+    stack: EmbeddedStack,
+    venues: Mapping[str, DemoVenue],
+    worker: Child,
+    account: str,
 ) -> AsyncIterator[World]:
-    venue_url = await venue.read("base_url", timeout_s=_READY_S)
-    environment = _worker_environment(plan, venue_url, keys)
+    for venue in venues.values():
+        await venue.ready()
+    environment = _worker_environment(plan, venues)
     await worker.start(environment)
-    # This process looks at the venue too, with the same settings.
+    # This process looks at the venues too, with the same settings.
     os.environ.update(environment)
     settings = load_settings()
     async with open_temporal(settings) as client:
-        await _wait_for_worker(client, worker)
+        await wait_for_worker(client, worker)
     async with one_fault(), asyncio.TaskGroup() as tasks:
         watching = [
-            tasks.create_task(venue.watch({}, restart=False)),
+            *(tasks.create_task(venue.child.watch({}, restart=False)) for venue in venues.values()),
             tasks.create_task(worker.watch(environment, restart=True)),
         ]
-        yield World(
-            stack=stack,
-            settings=settings,
-            venue=venue,
-            venue_url=venue_url,
-            worker=worker,
-            account=keys[1].name,
-        )
+        yield World(stack=stack, settings=settings, venues=venues, worker=worker, account=account)
         for task in watching:
             task.cancel()
 
 
-def _venue_arguments(plan: DemoPlan, keys: tuple[Path, Path]) -> list[str]:
-    arguments = ["sim", "ocx", "--markets", str(plan.markets)]
-    for key in keys:
-        arguments += ["--key-file", str(key)]
-    if plan.seed is not None:
-        arguments += ["--seed", str(plan.seed)]
-    if plan.replay is not None:
-        arguments += ["--replay", str(plan.replay)]
-    return arguments
-
-
-def _worker_environment(
-    plan: DemoPlan, venue_url: str, keys: tuple[Path, Path]
-) -> Mapping[str, str]:
-    main, own = keys
-    return {
+def _worker_environment(plan: DemoPlan, venues: Mapping[str, DemoVenue]) -> Mapping[str, str]:
+    environment = {
         "FLOTILLA_DATA_DIR": str(plan.data_dir.absolute()),
         "FLOTILLA_STATE_DIR": str(plan.state_dir.absolute()),
         "FLOTILLA_FLEET": "demo",
-        "FLOTILLA_VENUE_OCX__BASE_URL": venue_url,
-        "FLOTILLA_VENUE_OCX__API_KEY_FILE": str(main.absolute()),
-        f"FLOTILLA_VENUE_OCX__{own.name.upper()}__API_KEY_FILE": str(own.absolute()),
-        "FLOTILLA_VENUE_OCX__RATE__ORDER_PER_MIN": str(RATE_PER_MINUTE),
-        "FLOTILLA_VENUE_OCX__RATE__RESERVE_FOR_CANCEL": str(RATE_PER_MINUTE // 10),
     }
+    for venue in venues.values():
+        environment.update(venue.environment())
+    return environment
 
 
-async def _wait_for_worker(client: Client, worker: Child) -> None:
+async def wait_for_worker(client: Client, worker: Child) -> None:
+    """Wait until this worker polls for activities. Unavailable when it ends or stays silent."""
     request = DescribeTaskQueueRequest(
         namespace=client.namespace,
         task_queue=TaskQueue(name=names.MARKETS_QUEUE),

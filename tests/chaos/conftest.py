@@ -1,21 +1,28 @@
-"""Services and a simulated venue for fault tests: real processes, one each per pytest process.
+"""Services and simulated venues for fault tests: real processes, one each per pytest process.
 
 They are apart from the services of other tests, because they are killed here.
 """
 
 import itertools
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import pytest
 
 from flotilla.demo.children import Child
-from flotilla.simulated import SYMBOLS
+from flotilla.simulated import ocx, x10
+from flotilla.simulated.markets import RATE_PER_MINUTE
 from tests.chaos.ground import Market, SimulatedVenue, open_market
 from tests.support.services import Services, running_services
 
 _MARKETS = 24
-_SYMBOLS = itertools.cycle(SYMBOLS[1:_MARKETS])
+_NAMES = ocx.symbols(_MARKETS, None)
+_SYMBOLS = itertools.cycle(_NAMES[1:])
+_X10_NAMES = x10.symbols(4, None)
+_X10_SYMBOLS = itertools.cycle(_X10_NAMES)
+X10_TIMER_S = 6
 _HERE = Path(__file__).parent
 
 
@@ -34,20 +41,67 @@ def ground() -> Iterator[Services]:
 
 @pytest.fixture(scope="session")
 def sim(ground: Services, request: pytest.FixtureRequest) -> Iterator[SimulatedVenue]:
-    """The venue of this pytest process; its markets are quiet until a test takes one."""
+    """The OCX of this pytest process; its markets are quiet until a test takes one."""
+    key = ground.data_dir / "secrets" / "ocx-simulator"
+    with _simulated(ground, request, "ocx", _NAMES, key) as (urls, seed):
+        yield SimulatedVenue(
+            name="ocx",
+            url=urls["base_url"],
+            settings={
+                "BASE_URL": urls["base_url"],
+                "RATE__ORDER_PER_MIN": str(RATE_PER_MINUTE),
+                "RATE__RESERVE_FOR_CANCEL": str(RATE_PER_MINUTE // 10),
+            },
+            credentials={"API_KEY_FILE": str(key)},
+            seed=seed,
+        )
+
+
+@pytest.fixture(scope="session")
+def x10_sim(ground: Services, request: pytest.FixtureRequest) -> Iterator[SimulatedVenue]:
+    """The X10 of this pytest process."""
+    key = ground.data_dir / "secrets" / "x10-simulator"
+    with _simulated(ground, request, "x10", _X10_NAMES, key) as (urls, seed):
+        yield SimulatedVenue(
+            name="x10",
+            url=urls["base_url"].removesuffix("/api/v1"),
+            settings={
+                "BASE_URL": urls["base_url"],
+                "STREAM_URL": urls["stream_url"],
+                "DOMAIN": x10.DOMAIN,
+                "DEAD_MAN__UNIT": "seconds",
+                "DEAD_MAN__TIMER_S": str(X10_TIMER_S),
+                "RATE__PER_MIN": str(RATE_PER_MINUTE),
+            },
+            credentials={
+                "API_KEY_FILE": str(key),
+                "PRIVATE_KEY_FILE": f"{key}.stark",
+                "VAULT": str(x10.vault_of(0)),
+            },
+            seed=seed,
+        )
+
+
+@contextmanager
+def _simulated(
+    ground: Services, request: pytest.FixtureRequest, name: str, symbols: Sequence[str], key: Path
+) -> Iterator[tuple[Mapping[str, str], int]]:
     seed = int(request.config.getoption("randomly_seed", default=1))
-    folder = ground.data_dir
-    key_file = folder / "secrets" / "ocx-simulator"
-    arguments = ["sim", "ocx", "--port", "0", "--markets", str(_MARKETS), "--seed", str(seed)]
+    arguments = ["sim", name, "--port", "0", "--markets", str(len(symbols)), "--seed", str(seed)]
     child = Child(
-        "simulated venue", [*arguments, "--key-file", str(key_file)], log=folder / "sim.log"
+        f"simulated {name}",
+        [*arguments, "--key-file", str(key)],
+        log=ground.data_dir / f"sim-{name}.log",
     )
     ground.run(child.start({}))
-    url = ground.run(child.read("base_url", timeout_s=30))
-    venue = SimulatedVenue(url=url, key_file=key_file, seed=seed)
-    for symbol in SYMBOLS[:_MARKETS]:
-        ground.run(venue.post("quiet", {"marketId": symbol, "on": True}))
-    yield venue
+    answers = ("base_url",) if name == "ocx" else ("base_url", "stream_url")
+    urls = {answer: ground.run(child.read(answer, timeout_s=30)) for answer in answers}
+    root = urls["base_url"].removesuffix("/api/v1")
+    with httpx.Client(base_url=root) as levers:
+        for symbol in symbols:
+            quiet = levers.post("/_sim/quiet", json={"marketId": symbol, "on": True})
+            quiet.raise_for_status()
+    yield urls, seed
     ground.run(child.stop())
 
 
@@ -56,4 +110,14 @@ async def market(ground: Services, sim: SimulatedVenue, tmp_path: Path) -> Async
     """A market no other test used, and workers started by the test itself."""
     print(f"seed {sim.seed}")  # noqa: T201 - shown when a test fails
     async with open_market(ground, sim, next(_SYMBOLS), tmp_path) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def x10_market(
+    ground: Services, x10_sim: SimulatedVenue, tmp_path: Path
+) -> AsyncIterator[Market]:
+    """The same at X10."""
+    print(f"seed {x10_sim.seed}")  # noqa: T201 - shown when a test fails
+    async with open_market(ground, x10_sim, next(_X10_SYMBOLS), tmp_path) as opened:
         yield opened

@@ -16,15 +16,14 @@ from typing import Any
 from uuid import uuid4
 
 import httpx
-from temporalio.client import Client, WorkflowHandle
+from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 from temporalio.service import RPCError
 
 from activities.ports import ActivityPorts
 from desk.identity import MarketId
 from flotilla.control import open_control, open_temporal
 from flotilla.demo.children import Child
-from flotilla.demo.world import _wait_for_worker
-from flotilla.simulated import RATE_PER_MINUTE
+from flotilla.demo.world import wait_for_worker
 from infra.embedded.directory import discover
 from infra.settings import Settings
 from infra.venue_settings import venue_settings
@@ -42,11 +41,19 @@ _LOOK_S = 0.05
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SimulatedVenue:
-    """The venue's process and where its levers are."""
+    """The venue's process, where its levers are, and what a worker is told of it."""
 
+    name: str
     url: str
-    key_file: Path
+    settings: Mapping[str, str]
+    credentials: Mapping[str, str]
     seed: int
+
+    def environment(self, account: str) -> Mapping[str, str]:
+        """Settings for one account; all of them are the same one at the venue."""
+        prefix = f"FLOTILLA_VENUE_{self.name.upper()}__"
+        own = {f"{account.upper()}__{key}": value for key, value in self.credentials.items()}
+        return {f"{prefix}{key}": value for key, value in {**self.settings, **own}.items()}
 
     async def post(self, lever: str, body: object) -> Any:
         """Pull a lever under /_sim/."""
@@ -84,7 +91,7 @@ class Market:
         child = Child("worker", ["worker"], log=self.logs / f"worker-{len(self.workers)}.log")
         self.workers.append(child)
         await child.start(self.environment)
-        await _wait_for_worker(self.client, child)
+        await wait_for_worker(self.client, child)
         return child
 
     async def start(self, **options: Any) -> Handle:
@@ -136,7 +143,11 @@ class Market:
     async def open_orders(self) -> list[Any]:
         """What rests at the venue now, by its own word."""
         state = await self.venue.get("state")
-        return [one for one in state["main"]["openOrders"] if one["marketId"] == self.id.symbol]
+        return [
+            one
+            for one in state["main"]["openOrders"]
+            if one.get("marketId", one.get("market")) == self.id.symbol
+        ]
 
     async def has_quotes(self) -> bool:
         """Whether something rests."""
@@ -202,7 +213,7 @@ class Market:
                 "marketId": self.id.symbol,
                 "side": "sell",
                 "price": lowest["price"],
-                "quantity": str(1_000 * Decimal(lowest["quantity"])),
+                "quantity": str(1_000 * Decimal(lowest.get("quantity", lowest.get("qty")))),
             },
         )
 
@@ -232,6 +243,8 @@ class Market:
                 result = await self.handle.result()
         except TimeoutError:
             raise AssertionError(f"no end; {await self._situation()}") from None
+        except WorkflowFailureError as failure:
+            raise AssertionError(f"failed: {failure.cause}; {await self._situation()}") from None
         print(f"ended: {[(c.state.value, c.at[17:23]) for c in result.states]}")  # noqa: T201
         await self.judge()
         return result
@@ -281,15 +294,11 @@ async def open_market(
 ) -> AsyncIterator[Market]:
     """A market of its own; its symbol is noisy only while the test lasts."""
     account = f"chaos{uuid4().hex[:8]}"
-    account = f"chaos{uuid4().hex[:8]}"
     environment = {
         "FLOTILLA_DATA_DIR": str(services.data_dir.absolute()),
         "FLOTILLA_STATE_DIR": str(state_dir),
         "FLOTILLA_FLEET": "chaos",
-        "FLOTILLA_VENUE_OCX__BASE_URL": venue.url,
-        f"FLOTILLA_VENUE_OCX__{account.upper()}__API_KEY_FILE": str(venue.key_file),
-        "FLOTILLA_VENUE_OCX__RATE__ORDER_PER_MIN": str(RATE_PER_MINUTE),
-        "FLOTILLA_VENUE_OCX__RATE__RESERVE_FOR_CANCEL": str(RATE_PER_MINUTE // 10),
+        **venue.environment(account),
     }
     settings = Settings(data_dir=services.data_dir, state_dir=state_dir, fleet="chaos").filled(
         discover(services.data_dir), venue_settings(environment)
@@ -302,7 +311,7 @@ async def open_market(
             client=client,
             settings=settings,
             environment=environment,
-            id=MarketId("ocx", account, symbol),
+            id=MarketId(venue.name, account, symbol),
             logs=state_dir / "logs",
         )
         try:

@@ -31,6 +31,7 @@ class Script:
     sessions: deque[SessionReason] = field(default_factory=deque)
     positions: deque[int] = field(default_factory=deque)
     preflight_error: Exception | None = None
+    session_error: Exception | None = None
     calls: list[str] = field(default_factory=list)
     inputs: list[object] = field(default_factory=list)
     epoch: int = 0
@@ -67,6 +68,8 @@ class Script:
     async def quote_session(self, request: SessionInput) -> SessionResult:
         self.note("quote_session", request)
         self.epoch += 1
+        if self.session_error is not None:
+            raise self.session_error
         if self.sessions:
             reason = self.sessions.popleft()
         else:

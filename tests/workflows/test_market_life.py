@@ -53,6 +53,23 @@ async def test_a_stop_cancels_the_session_and_stands_down(start: Start) -> None:
     assert (result.cycles, result.requotes) == (10, 7)
 
 
+@pytest.mark.parametrize("asked", ["stop", "pause"])
+async def test_a_session_that_no_worker_holds_is_cleared_by_another(
+    start: Start, asked: str
+) -> None:
+    script = Script(session_error=RuntimeError("the worker is gone"))
+    async with start(script) as handle:
+        await until_called(script, "quote_session")
+        if asked == "pause":
+            await handle.signal(MarketWorkflow.pause, Request(by="ana"))
+            await until(handle, "paused")
+            assert "take_over" in script.calls, "a pause leaves nothing resting either"
+        await handle.signal(MarketWorkflow.stop, StopMarket(by="ana"))
+        result = await handle.result()
+    assert states(result)[-2:] == ["standing_down", "stopped"]
+    assert script.calls.index("take_over") < script.calls.index("stand_down")
+
+
 async def test_a_drawdown_flattens_slice_by_slice_before_standing_down(start: Start) -> None:
     script = Script(sessions=deque([SessionReason.DRAWDOWN]), positions=deque([40, 30, 20, 10, 0]))
     async with start(script) as handle:

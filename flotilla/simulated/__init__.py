@@ -1,0 +1,1 @@
+"""Which simulated markets the program offers at each venue, and who has an account there."""
