@@ -10,7 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 from desk.identity import MarketId
 from desk.lifecycle import Command, MarketState
-from desk.quoting.parameters import QuoteParameters, QuoteStyle
+from desk.quoting.parameters import QuoteParameters, QuoteStyle, Sizing
 from desk.risk.limits import RiskLimits
 from quoting.progress import SessionProgress
 
@@ -21,7 +21,12 @@ def _no_float(value: object) -> object:
     return value
 
 
+def _split(value: object) -> object:
+    return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+
+
 Money = Annotated[Decimal, BeforeValidator(_no_float)]
+Tiers = Annotated[tuple[Money, ...], BeforeValidator(_split)]
 Name = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._:-]+$")]
 
 
@@ -36,12 +41,21 @@ class ParameterChange(Message):
 
     style: QuoteStyle | None = None
     levels: int | None = None
+    sizing: Sizing | None = None
     level_notional: Money | None = None
+    level_percent: Money | None = None
+    level_tiers: Tiers | None = None
     level_spacing_bps: Money | None = None
     offset_divisor: int | None = None
     spread_bps: Money | None = None
     min_spread_bps: Money | None = None
+    max_spread_bps: Money | None = None
+    imbalance_levels: int | None = None
+    min_book_levels: int | None = None
+    max_book_spread_bps: Money | None = None
     skew: Money | None = None
+    skew_factor: Money | None = None
+    skew_dead_band: Money | None = None
     inventory_cap: Money | None = None
     requote_tolerance_bps: Money | None = None
     debounce_ms: int | None = None
@@ -103,12 +117,21 @@ class StartMarket(Message):
     fleet: Name = "main"
     style: QuoteStyle = QuoteParameters().style
     levels: int = QuoteParameters().levels
+    sizing: Sizing = QuoteParameters().sizing
     level_notional: Money = QuoteParameters().level_notional
+    level_percent: Money = QuoteParameters().level_percent
+    level_tiers: Tiers = QuoteParameters().level_tiers
     level_spacing_bps: Money = QuoteParameters().level_spacing_bps
     offset_divisor: int = QuoteParameters().offset_divisor
     spread_bps: Money | None = None
     min_spread_bps: Money = QuoteParameters().min_spread_bps
+    max_spread_bps: Money = QuoteParameters().max_spread_bps
+    imbalance_levels: int = QuoteParameters().imbalance_levels
+    min_book_levels: int = QuoteParameters().min_book_levels
+    max_book_spread_bps: Money = QuoteParameters().max_book_spread_bps
     skew: Money = QuoteParameters().skew
+    skew_factor: Money = QuoteParameters().skew_factor
+    skew_dead_band: Money = QuoteParameters().skew_dead_band
     inventory_cap: Money = QuoteParameters().inventory_cap
     requote_tolerance_bps: Money = QuoteParameters().requote_tolerance_bps
     debounce_ms: int = QuoteParameters().debounce_ms
@@ -142,9 +165,10 @@ class StartMarket(Message):
                 f"inventory_cap: {self.inventory_cap} exceeds max_position {self.max_position}; "
                 "lower inventory_cap or raise max_position"
             )
-        if self.level_notional > self.max_order_notional:
+        largest = max(self.parameters.level_worths, default=Decimal(0))
+        if largest > self.max_order_notional:
             problems.append(
-                f"level_notional: {self.level_notional} exceeds max_order_notional "
+                f"{self.parameters.size_field}: {largest} exceeds max_order_notional "
                 f"{self.max_order_notional}; lower the one or raise the other"
             )
         if self.parameters.least_reach_bps >= self.collar_bps > 0:
@@ -152,6 +176,12 @@ class StartMarket(Message):
                 f"levels: the outermost is {self.parameters.least_reach_bps:.1f} bps or more "
                 f"from the mid, not within collar_bps {self.collar_bps}; lower levels, raise "
                 "offset_divisor or raise collar_bps"
+            )
+        if self.parameters.most_reach_bps >= self.collar_bps > 0:
+            problems.append(
+                f"max_spread_bps: the outermost level can be {self.parameters.most_reach_bps:.1f} "
+                f"bps from the mid, not within collar_bps {self.collar_bps}; lower max_spread_bps "
+                "or levels, or raise collar_bps"
             )
         if problems:
             raise ValueError("; ".join(problems))
@@ -168,12 +198,21 @@ class StartMarket(Message):
         return QuoteParameters(
             style=self.style,
             levels=self.levels,
+            sizing=self.sizing,
             level_notional=self.level_notional,
+            level_percent=self.level_percent,
+            level_tiers=self.level_tiers,
             level_spacing_bps=self.level_spacing_bps,
             offset_divisor=self.offset_divisor,
             spread_bps=self.spread_bps,
             min_spread_bps=self.min_spread_bps,
+            max_spread_bps=self.max_spread_bps,
+            imbalance_levels=self.imbalance_levels,
+            min_book_levels=self.min_book_levels,
+            max_book_spread_bps=self.max_book_spread_bps,
             skew=self.skew,
+            skew_factor=self.skew_factor,
+            skew_dead_band=self.skew_dead_band,
             inventory_cap=self.inventory_cap,
             requote_tolerance_bps=self.requote_tolerance_bps,
             debounce_ms=self.debounce_ms,

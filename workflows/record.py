@@ -38,6 +38,7 @@ class MarketRecord:
         self.history = list(carried.history)
         self.slices = list(carried.flatten_steps)
         self.epoch: int | None = None
+        self._counted: int | None = None
         self.progress: SessionProgress | None = None
         self.final: FinalFacts | None = None
 
@@ -54,6 +55,7 @@ class MarketRecord:
     def took_session(self, result: SessionResult) -> None:
         """A session ended: its counters join ours."""
         self.epoch, self.progress = result.epoch, result.progress
+        self._counted = result.progress.epoch
         self.sessions += 1
         self.cycles += result.progress.cycles
         self.requotes += result.progress.requotes
@@ -109,7 +111,7 @@ class MarketRecord:
     def status(self) -> MarketStatus:
         """Answer to the status query; a running session's counters are in it."""
         live = self.progress
-        if live is not None and live.epoch == self.epoch:
+        if live is not None and live.epoch == self._counted:
             live = None  # that session has ended and was counted
         return MarketStatus(
             market=self.market.path,

@@ -1,5 +1,6 @@
 """The live table: one row a market, from workflow status and the session's last heartbeat."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from rich.table import Table
@@ -50,7 +51,6 @@ def draw(rows: list[MarketRow], *, title: str) -> Table:
     for row in rows:
         status, live = row.status, row.progress
         progress = (live or status.progress) if row.running else None
-        counted = live is not None and live.epoch != status.epoch
         table.add_row(
             status.market,
             status.state.value,
@@ -58,9 +58,18 @@ def draw(rows: list[MarketRow], *, title: str) -> Table:
             live.asks[0] if live and live.asks else "-",
             str(progress.inventory.normalize()) if progress else "-",
             f"{progress.pnl:.2f}" if progress else "-",
-            str(status.fills + (live.fills if live and counted else 0)),
-            str(status.requotes + (live.requotes if live and counted else 0)),
+            str(status.fills + _since_told(row, lambda seen: seen.fills)),
+            str(status.requotes + _since_told(row, lambda seen: seen.requotes)),
             str(progress.tick_to_wire_p50_ms or "-") if progress else "-",
             (live.reason if live and live.reason else status.reason) or "",
         )
     return table
+
+
+def _since_told(row: MarketRow, count: Callable[[SessionProgress], int]) -> int:
+    """What the running session counted on top of what the workflow was told of it already."""
+    if row.progress is None:
+        return 0
+    told = row.status.progress
+    included = told is not None and told.epoch == row.progress.epoch
+    return count(row.progress) - (count(told) if told is not None and included else 0)

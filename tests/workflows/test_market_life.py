@@ -45,12 +45,14 @@ async def test_a_stop_cancels_the_session_and_stands_down(start: Start) -> None:
         await until_called(script, "quote_session")
         await handle.signal(MarketWorkflow.stop, StopMarket(reason="end of day", by="ana"))
         result = await handle.result()
+        status = await handle.query(MarketWorkflow.status)
     assert states(result) == ["starting", "quoting", "standing_down", "stopped"]
     assert script.calls.index("cancelled") < script.calls.index("take_over")
     assert script.calls.index("take_over") < script.calls.index("stand_down")
     assert result.reason == "end of day"
     assert result.final.ledger_equals_venue
     assert (result.cycles, result.requotes) == (10, 7)
+    assert (status.cycles, status.requotes) == (10, 7), "the session is counted once"
 
 
 @pytest.mark.parametrize("asked", ["stop", "pause"])
