@@ -13,7 +13,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from benchmarks import machine, memory, micro, path, wire
+from benchmarks import machine, memory, micro, path, rate, wire
 from benchmarks.results import Row, Table, show, write_json
 
 _LINE = re.compile(r"(\S+) +(\S.*?) {2,}([\d.]+) +([\d.]+) +([\d.]+)")
@@ -69,6 +69,10 @@ def _wire(asked: argparse.Namespace) -> Iterator[Table]:
     yield _apart(wire.run, quick=asked.quick)
 
 
+def _rate(asked: argparse.Namespace) -> Iterator[Table]:
+    yield _apart(rate.run, quick=asked.quick)
+
+
 def _transport(asked: argparse.Namespace) -> Iterator[Table]:
     """The table that benchmarks/transport.py prints, read back."""
     count = "300" if asked.quick else "2000"
@@ -115,12 +119,13 @@ def _memory(asked: argparse.Namespace) -> Iterator[Table]:
 _BENCHMARKS: dict[str, Callable[[argparse.Namespace], Iterator[Table]]] = {
     "micro": _micro,
     "wire": _wire,
+    "rate": _rate,
     "transport": _transport,
     "path": _path,
     "memory": _memory,
     "profile": _profile,
 }
-_DEFAULT = ("micro", "wire", "transport", "path", "memory")
+_DEFAULT = ("micro", "wire", "rate", "transport", "path", "memory")
 
 if __name__ == "__main__":
     main()

@@ -91,29 +91,45 @@ class MemoryLease:
         return bool(market.symbol and owner and epoch)
 
 
+@dataclass(slots=True)
 class MemoryBoard:
-    """A kill board with nothing on it."""
+    """A kill board of this process, armed from the start."""
+
+    by_scope: dict[str, Kill] = field(default_factory=dict)
+    sinks: list[Callable[[], None]] = field(default_factory=list)
 
     async def kills(self, market: MarketId) -> tuple[Kill, ...]:
-        """None."""
-        del market
-        return ()
+        """Kills whose scope covers this market."""
+        return tuple(kill for kill in self.by_scope.values() if kill.covers(market))
 
     async def watch(self, sink: Callable[[], None]) -> None:
-        """Never changes."""
-        del sink
-        await asyncio.Event().wait()
+        """Call `sink` now and at each change, until cancelled."""
+        self.sinks.append(sink)
+        sink()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.sinks.remove(sink)
 
     async def set(self, kill: Kill) -> None:
-        """Not used."""
-        raise NotImplementedError(kill.scope)
+        """Put a kill on."""
+        self.by_scope[kill.scope] = kill
+        self._tell()
 
     async def lift(self, scope: str) -> bool:
-        """Not used."""
-        raise NotImplementedError(scope)
+        """Take one off; False when none was set there."""
+        lifted = self.by_scope.pop(scope, None) is not None
+        self._tell()
+        return lifted
 
     async def rearm(self, kills: Sequence[Kill]) -> None:
-        """Nothing to arm."""
+        """Add what is missing."""
+        for kill in kills:
+            await self.set(kill)
+
+    def _tell(self) -> None:
+        for sink in self.sinks:
+            sink()
 
 
 @dataclass(slots=True)
@@ -199,6 +215,10 @@ class TimedVenue:
     async def clock_offset_ms(self) -> int:
         """The venue's."""
         return await self._venue.clock_offset_ms()
+
+    async def diagnose(self) -> Sequence[str]:
+        """The venue's."""
+        return await self._venue.diagnose()
 
     async def close(self) -> None:
         """The venue's."""

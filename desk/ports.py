@@ -128,16 +128,55 @@ class DeadManPort(Protocol):
         """
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateLaw:
+    """At most `capacity` tokens are out in any span of `window_s` seconds, wherever it begins.
+
+    A token counts for one whole window after it was drawn; nothing refills earlier. `reserved` of
+    the tokens are for cancels alone.
+    """
+
+    capacity: int
+    reserved: int
+    window_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateShare:
+    """What one draw gave. `stamp` names its part of the window, to give unused tokens back.
+
+    Waits are seconds until more of that kind may come, 0.0 when all that was wanted was given.
+    `paused_s` is how long orders stay paused. `forgotten`: nothing was known of this bucket, so
+    whoever used tokens lately has to tell.
+    """
+
+    orders: int
+    cancels: int
+    stamp: int
+    orders_wait_s: float = 0.0
+    cancels_wait_s: float = 0.0
+    paused_s: float = 0.0
+    forgotten: bool = False
+
+
 class RateShares(Protocol):
     """Requests allowed to one address or account, shared by every process of the fleet."""
 
     async def draw(
-        self, key: str, *, wanted: int, capacity: int, window_s: float, keep: int
-    ) -> tuple[int, float]:
-        """Take up to `wanted` tokens from the bucket `key`, leaving at least `keep` in it.
+        self,
+        key: str,
+        law: RateLaw,
+        *,
+        orders: int,
+        cancels: int,
+        spent: int = 0,
+        returned: Sequence[tuple[int, int]] = (),
+    ) -> RateShare:
+        """Take up to so many tokens from the bucket `key`: cancels first, orders from what is left.
 
-        The bucket holds `capacity` tokens and refills evenly within `window_s`. Returns tokens
-        taken, and seconds until more come (0.0 when all wanted were taken). Raises Unavailable.
+        `spent` tokens were used without having been drawn and count in any case. `returned` are
+        (stamp, tokens) drawn earlier, never used and never to be used. Raises Unavailable; then
+        tokens may have been taken, and `returned` may or may not have been heard.
         """
 
     async def pause(self, key: str, seconds: float) -> None:
@@ -175,6 +214,12 @@ class Venue(Protocol):
 
     async def clock_offset_ms(self) -> int:
         """Venue clock minus ours, from a cheap read; raises as reads do."""
+
+    async def diagnose(self) -> Sequence[str]:
+        """What of our keys and settings the venue does not agree with; empty when it agrees.
+
+        Each is a sentence with the remedy. Changes nothing at the venue; raises as reads do.
+        """
 
     async def close(self) -> None:
         """Close connections."""
@@ -216,7 +261,11 @@ class KillBoard(Protocol):
         """Take a kill off the board; False when none was set at that scope."""
 
     async def rearm(self, kills: Sequence[Kill]) -> None:
-        """Make the board say exactly what the durable record says, and mark it armed."""
+        """Put every kill of the durable record on the board, and mark it armed.
+
+        It only adds: a kill that the record does not know yet stays until somebody lifts it, and
+        one that was lifted after the record was read is not put back.
+        """
 
 
 class KillFile(Protocol):

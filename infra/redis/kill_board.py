@@ -2,6 +2,7 @@
 
 The rule: absence of knowledge means no. An emptied Redis has lost the armed mark, and without it
 every question is answered by `Unavailable` until the board is re-armed from the durable record.
+Only `lift` takes a kill off.
 """
 
 import asyncio
@@ -16,9 +17,11 @@ from desk.errors import Unavailable
 from desk.identity import MarketId
 from desk.records import Kill, kill_scopes
 from infra.redis.connection import bounded
+from infra.redis.scripts import source
 
 PULSE_S: Final = 1.0
 _SILENCE_S: Final = 2.5
+_LIFTED_S: Final = 3_600
 
 
 class RedisKillBoard:
@@ -29,6 +32,9 @@ class RedisKillBoard:
         self._kills = f"flotilla:{fleet}:kills"
         self._armed = f"flotilla:{fleet}:armed"
         self._channel = f"flotilla:{fleet}:kills-changed"
+        self._named = f"flotilla:{fleet}:kills-named:"
+        self._lifted = f"flotilla:{fleet}:kills-lifted:"
+        self._rearm = redis.register_script(source("kill_rearm"))
 
     async def kills(self, market: MarketId) -> tuple[Kill, ...]:
         """Kills whose scope covers this market, widest first.
@@ -64,29 +70,37 @@ class RedisKillBoard:
         """Put a kill on the board and tell everybody; it arms nothing. Raises Unavailable."""
         async with bounded(), self._redis.pipeline(transaction=True) as both:
             both.hset(self._kills, kill.scope, _text(kill))
+            both.sadd(self._named + kill.scope, kill.at_ms)
+            both.srem(self._lifted + kill.scope, kill.at_ms)
             both.publish(self._channel, kill.scope)
             await both.execute()
 
     async def lift(self, scope: str) -> bool:
         """Take the kill set at exactly this scope off; False when there is none.
 
-        Raises Unavailable.
+        Whoever read the durable record before this cannot put it back (for an hour). Raises
+        Unavailable.
         """
-        async with bounded(), self._redis.pipeline(transaction=True) as both:
-            both.hdel(self._kills, scope)
-            both.publish(self._channel, scope)
-            removed, _ = await both.execute()
+        named, lifted = self._named + scope, self._lifted + scope
+        async with bounded(), self._redis.pipeline(transaction=True) as all_at_once:
+            all_at_once.hdel(self._kills, scope)
+            all_at_once.sunionstore(lifted, [lifted, named])
+            all_at_once.expire(lifted, _LIFTED_S)
+            all_at_once.delete(named)
+            all_at_once.publish(self._channel, scope)
+            removed, *_ = await all_at_once.execute()
         return bool(removed)
 
     async def rearm(self, kills: Sequence[Kill]) -> None:
-        """Make the board say exactly what the durable record says. Raises Unavailable."""
-        async with bounded(), self._redis.pipeline(transaction=True) as all_at_once:
-            all_at_once.delete(self._kills)
-            for kill in kills:
-                all_at_once.hset(self._kills, kill.scope, _text(kill))
-            all_at_once.set(self._armed, "1")
-            all_at_once.publish(self._channel, "rearmed")
-            await all_at_once.execute()
+        """Put every kill of the durable record on the board, and mark it armed.
+
+        It only adds, and tells everybody when that changed anything. Raises Unavailable.
+        """
+        said: list[str | int] = [self._channel, self._named, self._lifted]
+        for kill in kills:
+            said += (kill.scope, kill.at_ms, _text(kill))
+        async with bounded():
+            await self._rearm(keys=[self._kills, self._armed], args=said)
 
     async def _listen(self, pubsub: PubSub, sink: Callable[[], None]) -> None:
         while True:
@@ -124,4 +138,6 @@ def _read(text: str) -> Kill:
         said = json.loads(text)
         return Kill(scope=said["scope"], reason=said["reason"], by=said["by"], at_ms=said["at_ms"])
     except (ValueError, KeyError, TypeError) as error:
-        raise Unavailable("redis: a kill on the board cannot be read; re-arm the board") from error
+        raise Unavailable(
+            "redis: a kill on the board cannot be read; lift it at its scope or set it anew"
+        ) from error

@@ -1,12 +1,14 @@
 """What a workflow may ask: every refusal is one sentence with a remedy, every exit is exact."""
 
 import asyncio
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 import pytest
+from sqlalchemy import text
 from temporalio.exceptions import ApplicationError
 
+from activities.market import MarketActivities
 from activities.messages import (
     DecisionInput,
     FlattenSliceInput,
@@ -16,14 +18,16 @@ from activities.messages import (
     StandDownInput,
     TakeOverInput,
 )
-from desk.identity import MarketId
+from desk.identity import MarketId, OrderIdentity, Slot
 from desk.lifecycle import SessionReason
-from desk.orders import Fill, Liquidity
+from desk.orders import Batch, Fill, Liquidity, NewOrder, OutcomeKind
 from desk.quoting.parameters import QuoteParameters
 from desk.records import Kill
 from desk.risk.limits import RiskLimits
 from desk.units import Side
+from infra.postgres.engine import open_database
 from tests.activities.conftest import MARKET, Desk, OpenDesk
+from tests.support.approve import approve
 from venues.ocx.simulator.faults import Fault, FaultKind
 
 PREFLIGHT = PreflightInput(
@@ -58,6 +62,56 @@ async def quote(desk: Desk, seconds: float, **changes: object) -> SessionResult:
         window_s=max(1, int(seconds)),
     )
     return await desk.run(desk.activities.quote_session, replace(request, **changes))  # type: ignore[arg-type]
+
+
+@dataclass(slots=True)
+class FaultyKillFile:
+    """A kill file whose check goes wrong as only a bug does."""
+
+    fails: bool = False
+
+    def present(self) -> bool:
+        if self.fails:
+            raise ZeroDivisionError
+        return False
+
+
+def resting_ids(desk: Desk) -> set[str]:
+    """Client order ids of what rests in the venue's engine."""
+    return {str(order.client_order_id) for order in desk.venue.engine.open_orders("main")}
+
+
+async def leave_orders(desk: Desk, epoch: int) -> set[str]:
+    """Rest two orders as a session of this epoch would have left them by dying."""
+    venue = await desk.ports.venues.venue("ocx", "main")
+    (instrument,) = [item for item in await venue.instruments() if item.symbol == MARKET.symbol]
+    bids, asks = desk.venue.engine.book(MARKET.symbol, 1)
+    bid, ask = bids[0][0], asks[0][0]
+    orders = tuple(
+        NewOrder(
+            client_order_id=OrderIdentity(
+                tag=MARKET.tag, epoch=epoch, cycle=9_999, slot=Slot(side, 0)
+            ).encode(),
+            slot=Slot(side, 0),
+            side=side,
+            price=price,
+            lots=100,
+        )
+        for side, price in ((Side.BUY, bid * 98 // 100), (Side.SELL, ask * 102 // 100))
+    )
+    batch = Batch(batch_id="dead", symbol=MARKET.symbol, orders=orders, replace_all=True)
+    outcome = await venue.execution.send(approve(batch, instrument, mid_x2=bid + ask), instrument)
+    assert {order.kind for order in outcome.orders} == {OutcomeKind.ACCEPTED}, outcome
+    return {order.client_order_id for order in orders}
+
+
+async def rows(database_url: str, query: str) -> list[tuple[object, ...]]:
+    database = open_database(database_url)
+    try:
+        found = await database.transaction(lambda connection: connection.execute(text(query)))
+        return [tuple(row) for row in found]
+    finally:
+        await database.close()
 
 
 async def test_preflight_passes_and_opens_a_life(open_desk: OpenDesk) -> None:
@@ -140,12 +194,39 @@ async def test_leftovers_of_an_older_epoch_go_before_anything_is_quoted(
     open_desk: OpenDesk,
 ) -> None:
     async with open_desk() as desk:
-        result = await quote(desk, 2)
-        venue = await desk.ports.venues.venue("ocx", "main")
-        second = await quote(desk, 2)
-        assert second.epoch > result.epoch
-        (instrument,) = [item for item in await venue.instruments() if item.symbol == MARKET.symbol]
-        assert await venue.account.open_orders(instrument) == []
+        first = await quote(desk, 1)
+        left = await leave_orders(desk, first.epoch)
+        assert left == resting_ids(desk), "the dead session's orders rest"
+        async with asyncio.TaskGroup() as tasks, asyncio.timeout(30):
+            session = tasks.create_task(quote(desk, 3))
+            while left & resting_ids(desk):
+                await asyncio.sleep(0)
+            assert resting_ids(desk) == set(), "nothing is quoted yet"
+            while not (quoted := resting_ids(desk)):
+                await asyncio.sleep(0.01)
+            second = await session
+        assert resting_ids(desk) == set()
+    assert second.epoch > first.epoch
+    assert second.cleared
+    for client_order_id in quoted:
+        identity = OrderIdentity.decode(client_order_id)
+        assert identity is not None
+        assert identity.epoch == second.epoch
+
+
+async def test_a_failing_step_ends_a_session_with_zero_orders(open_desk: OpenDesk) -> None:
+    async with open_desk() as desk:
+        faulty = FaultyKillFile()
+        activities = MarketActivities(replace(desk.ports, kill_file=faulty))
+        async with asyncio.timeout(30):
+            session = asyncio.create_task(quote(replace(desk, activities=activities), 20))
+            while not resting_ids(desk):
+                await asyncio.sleep(0.02)
+            faulty.fails = True
+            bug = pytest.RaisesExc(RuntimeError, match="the step failed: ZeroDivisionError")
+            with pytest.RaisesGroup(bug, flatten_subgroups=True):
+                await session
+        assert resting_ids(desk) == set()
 
 
 async def test_touching_the_kill_file_ends_a_session_within_a_cycle(open_desk: OpenDesk) -> None:
@@ -216,11 +297,21 @@ async def test_flatten_reaches_zero_exactly_and_books_agree(open_desk: OpenDesk)
     assert final.venue_fills == final.ledger_fills > 0
 
 
-async def test_decisions_are_recorded(open_desk: OpenDesk) -> None:
+async def test_decisions_are_recorded(open_desk: OpenDesk, database_url: str) -> None:
+    quiet = DecisionInput(market=MARKET, epoch=1, kind="a->b", reason="because", by="ana")
+    loud = replace(quiet, kind="b->c", evidence="book crossed", alert=True)
     async with open_desk() as desk:
-        await desk.run(
-            desk.activities.record_decision,
-            DecisionInput(
-                market=MARKET, epoch=1, kind="a->b", reason="because", by="ana", alert=True
-            ),
-        )
+        for decision in (quiet, loud):
+            await desk.run(desk.activities.record_decision, decision)
+    place = ("ocx", "main", "BTC-PERP")
+    decisions = await rows(
+        database_url,
+        "SELECT venue, account, symbol, epoch, kind, reason, decided_by, evidence "
+        "FROM control_decisions ORDER BY id",
+    )
+    assert decisions == [
+        (*place, 1, "a->b", "because", "ana", ""),
+        (*place, 1, "b->c", "because", "ana", "book crossed"),
+    ]
+    alerts = await rows(database_url, "SELECT venue, account, symbol, severity, text FROM alerts")
+    assert alerts == [(*place, "warning", "b->c: because")]

@@ -1,5 +1,6 @@
 """Bad input and trouble: one clear sentence, the right exit code, nothing half started."""
 
+import asyncio
 import json
 import os
 import socket
@@ -9,7 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from desk.identity import MarketId
 from flotilla.cli.kill import checked_scope
+from infra.redis.connection import open_redis
+from infra.redis.kill_board import RedisKillBoard
 from tests.support.services import Services
 
 FAILED, USAGE, REFUSED = 1, 2, 3
@@ -120,6 +124,62 @@ def test_kills_are_set_listed_and_lifted_by_name(
     lifted = run("unkill", "--scope", "venue:ocx", "--reason", "over", "--by", "bo")
     assert lifted.returncode == 0, lifted.stderr
     assert json.loads(run("kills", "--json").stdout) == []
+
+
+KILL = ("kill", "--scope", "venue:ocx", "--reason", "drill", "--by", "ana")
+
+
+async def test_a_kill_without_postgres_is_in_force_and_says_that_it_is_not_durable(
+    redis_url: str, tmp_path: Path
+) -> None:
+    environment = {
+        "FLOTILLA_DATABASE_URL": f"postgresql://u:secret@127.0.0.1:{closed_port()}/x",
+        "FLOTILLA_REDIS_URL": redis_url,
+    }
+    done = await asyncio.to_thread(flotilla, *KILL, folder=tmp_path, environment=environment)
+    assert done.returncode == FAILED, done.stderr
+    assert "is in force but not durable yet" in complaint(done)
+    assert "secret" not in done.stderr
+    redis = open_redis(redis_url)
+    board = RedisKillBoard(redis, fleet="main")
+    await board.rearm([])
+    (standing,) = await board.kills(MarketId("ocx", "main", "BTC-PERP"))
+    await redis.aclose()
+    assert (standing.scope, standing.by, standing.reason) == ("venue:ocx", "ana", "drill")
+
+
+def test_a_kill_without_redis_is_recorded(database_url: str, tmp_path: Path) -> None:
+    environment = {
+        "FLOTILLA_DATABASE_URL": database_url,
+        "FLOTILLA_REDIS_URL": f"redis://:secret@127.0.0.1:{closed_port()}/0",
+    }
+    done = flotilla(*KILL, folder=tmp_path, environment=environment)
+    assert done.returncode == 0, done.stderr
+    assert "warning: the kill board was not told" in done.stderr
+    assert "secret" not in done.stderr
+    listed = flotilla("kills", "--json", folder=tmp_path, environment=environment)
+    assert [kill["scope"] for kill in json.loads(listed.stdout)] == ["venue:ocx"]
+
+
+def test_a_kill_that_nobody_heard_fails_and_names_the_brake_that_needs_no_service(
+    tmp_path: Path,
+) -> None:
+    environment = {
+        "FLOTILLA_DATABASE_URL": f"postgresql://u:secret@127.0.0.1:{closed_port()}/x",
+        "FLOTILLA_REDIS_URL": f"redis://:secret@127.0.0.1:{closed_port()}/0",
+    }
+    done = flotilla(*KILL, folder=tmp_path, environment=environment)
+    assert done.returncode == FAILED
+    assert "nobody was told of the kill" in complaint(done)
+    assert "a file KILL" in complaint(done)
+    assert "secret" not in done.stderr
+
+
+def closed_port() -> int:
+    """A port where nobody listens."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return int(taken.getsockname()[1])
 
 
 @pytest.mark.parametrize(

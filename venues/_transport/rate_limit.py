@@ -11,6 +11,7 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from math import isfinite
+from typing import Protocol
 
 from desk.ports import Clock
 from desk.units import NS_PER_S
@@ -33,6 +34,8 @@ class RateNews:
     remaining: int | None = None
     reset_s: float | None = None
     retry_after_s: float | None = None
+    too_many: bool = False
+    """The answer was a 429, whether or not it says how long to wait."""
 
 
 def read_rate_headers(headers: Mapping[str, str], *, wall_ns: int) -> RateNews:
@@ -48,6 +51,19 @@ def read_rate_headers(headers: Mapping[str, str], *, wall_ns: int) -> RateNews:
         reset_s=None if reset is None else _delay_s(reset, wall_ns),
         retry_after_s=_retry_after_s(headers.get("retry-after"), wall_ns),
     )
+
+
+class Budget(Protocol):
+    """Who is asked before a request: this process alone, or a share of the whole fleet's."""
+
+    def take(self, kind: RequestKind) -> float:
+        """Take one token: 0.0 when taken; else nothing was taken and so many seconds to wait."""
+
+    def overdraw(self) -> None:
+        """Count a cancel that goes out although `take` said to wait."""
+
+    def heard(self, news: RateNews) -> None:
+        """Take in what an answer said."""
 
 
 class RateBudget:
@@ -77,10 +93,12 @@ class RateBudget:
         )
         if wait_ns > 0:
             return wait_ns / NS_PER_S
-        self._taken.append(now_ns)
-        if self._told is not None:
-            self._told = max(0, self._told - 1)
+        self._count(now_ns)
         return 0.0
+
+    def overdraw(self) -> None:
+        """Count a cancel that goes out although `take` said to wait."""
+        self._count(self._clock.monotonic_ns())
 
     def heard(self, news: RateNews) -> None:
         """Take in what an answer said. It can lower the budget, never raise it over our own."""
@@ -108,6 +126,16 @@ class RateBudget:
         own = self._capacity - len(self._taken)
         free = own if self._told is None else min(own, self._told)
         return max(0, free - (0 if kind is RequestKind.CANCEL else self._reserved))
+
+    def spent(self) -> int:
+        """Requests of this process within the last window."""
+        self._forget(self._clock.monotonic_ns())
+        return len(self._taken)
+
+    def _count(self, now_ns: int) -> None:
+        self._taken.append(now_ns)
+        if self._told is not None:
+            self._told = max(0, self._told - 1)
 
     def _forget(self, now_ns: int) -> None:
         while self._taken and self._taken[0] + self._window_ns <= now_ns:

@@ -9,9 +9,10 @@ from desk.ports import Clock, RateShares, Venue
 from venues._transport.backoff import Backoff
 from venues._transport.http import HttpPool
 from venues._transport.rate_limit import RateBudget
+from venues._transport.shared_rate import SharedRate
 from venues.ocx.account import OcxAccount
 from venues.ocx.cancels import Cancels
-from venues.ocx.config import OcxConfig
+from venues.ocx.config import VENUE, OcxConfig
 from venues.ocx.execution import OcxExecution
 from venues.ocx.feed import OcxFeed
 from venues.ocx.instruments import Catalog
@@ -29,11 +30,12 @@ def build(
     account: str,
     clock: Clock,
     random: random.Random,
-    rates: RateShares | None = None,  # noqa: ARG001 - wired with the shared budget
+    rates: RateShares | None = None,
 ) -> Venue:
     """One account at OCX; nothing is sent before it is used. ConfigurationFault for bad settings.
 
-    `account` is our own name for it. Hold `run` in a task group, `close` at the end.
+    `account` is our own name for it. Without `rates` the request budget is this process's alone,
+    and without headroom. Hold `run` in a task group, `close` at the end.
     """
     settings = config if isinstance(config, OcxConfig) else OcxConfig.from_mapping(config)
     settings.check()
@@ -58,7 +60,8 @@ def build(
     reads = Reads(config=settings, http=http, session=session)
     catalog = Catalog(settings)
     ours = OcxAccount(config=settings, account=account, reads=reads, catalog=catalog, clock=clock)
-    budget = RateBudget(
+    shared = None if rates is None else _shared(rates, settings, account, clock)
+    budget = shared or RateBudget(
         clock=clock, capacity=settings.order_per_min, reserved=settings.reserve_for_cancel
     )
     orders, cancels = pool(settings.order_connections), pool(1)
@@ -96,7 +99,19 @@ def build(
             on_lost=ours.lost,
         ),
         pools=(orders, cancels),
+        rate=shared,
         http=http,
         clock=clock,
         backoff=backoff,
+    )
+
+
+def _shared(rates: RateShares, settings: OcxConfig, account: str, clock: Clock) -> SharedRate:
+    law = settings.shared_rate()
+    return SharedRate(
+        shares=rates,
+        key=f"{VENUE}/{account}",
+        law=law,
+        local=RateBudget(clock=clock, capacity=law.capacity, reserved=law.reserved),
+        clock=clock,
     )

@@ -1,6 +1,7 @@
 """Cancel calls, on a connection of their own that no order can keep busy."""
 
 from contextlib import suppress
+from dataclasses import replace
 
 import msgspec
 
@@ -8,7 +9,7 @@ from desk.errors import NotSent
 from desk.orders import CancelOutcome
 from desk.ports import Clock
 from venues._transport.http import HttpPool, HttpResponse
-from venues._transport.rate_limit import RateBudget, RateNews, read_rate_headers
+from venues._transport.rate_limit import Budget, read_rate_headers
 from venues.ocx.errors import complaint, error_of
 from venues.ocx.session import Credential, Session
 
@@ -19,7 +20,7 @@ class Cancels:
     """`POST cancel-all` with any scope; an empty scope is the whole account."""
 
     def __init__(
-        self, *, path: str, session: Session, pool: HttpPool, budget: RateBudget, clock: Clock
+        self, *, path: str, session: Session, pool: HttpPool, budget: Budget, clock: Clock
     ) -> None:
         self._path = path
         self._session = session
@@ -53,17 +54,17 @@ class Cancels:
         return response
 
 
-def hear(budget: RateBudget, response: HttpResponse, clock: Clock) -> float | None:
+def hear(budget: Budget, response: HttpResponse, clock: Clock) -> float | None:
     """Tell the budget what an answer says of it; gives the seconds a 429 asks to wait."""
     news = read_rate_headers(response.headers, wall_ns=clock.wall_ns())
-    budget.heard(news)
     if response.status != 429:
+        budget.heard(news)
         return None
     told = complaint(response.status, response.body)
-    if told is not None and told.retry_after_s is not None:
-        budget.heard(RateNews(retry_after_s=told.retry_after_s))
-        return told.retry_after_s
-    return news.retry_after_s
+    told_s = None if told is None else told.retry_after_s
+    waits = [wait_s for wait_s in (news.retry_after_s, told_s) if wait_s is not None]
+    budget.heard(replace(news, retry_after_s=max(waits, default=None), too_many=True))
+    return news.retry_after_s if told_s is None else told_s
 
 
 def _count(body: bytes) -> int | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from desk.errors import ConfigurationFault
-from desk.ports import Capabilities
+from desk.ports import Capabilities, RateLaw
 from venues._transport.address import Address
 from venues.ocx.settings import CREDENTIALS, PATHS, MarketOverride, read_settings
 from venues.ocx.signing import Secret
@@ -41,6 +41,8 @@ class OcxConfig:
     trade_ids: str = "derived"
     order_per_min: int = 120
     reserve_for_cancel: int = 10
+    rate_headroom: Decimal = Decimal("0.1")
+    """Part of `order_per_min` left unused where the budget is shared by the fleet."""
     heartbeat_timeout_s: float = 40.0
     user_interval_ms: int = 100
     book_interval_ms: int = 50
@@ -74,6 +76,20 @@ class OcxConfig:
                 f"rate.reserve_for_cancel: {self.reserve_for_cancel} leaves nothing of "
                 f"{self.order_per_min} for orders; lower it or raise rate.order_per_min"
             )
+
+    def shared_rate(self) -> RateLaw:
+        """The account's order-path limit a minute, less the headroom (ocx.md section 6.4).
+
+        ConfigurationFault when the cancels' share leaves nothing of it.
+        """
+        capacity = int(self.order_per_min * (1 - self.rate_headroom))
+        if self.reserve_for_cancel >= capacity:
+            raise ConfigurationFault(
+                f"rate.reserve_for_cancel: {self.reserve_for_cancel} leaves nothing of the "
+                f"{capacity} a minute that rate.headroom {self.rate_headroom} allows; lower one "
+                "of them or raise rate.order_per_min"
+            )
+        return RateLaw(capacity=capacity, reserved=self.reserve_for_cancel, window_s=60.0)
 
     def capabilities(self) -> Capabilities:
         """What planning may rely on at this venue."""

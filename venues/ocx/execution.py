@@ -13,7 +13,7 @@ from desk.orders import Batch, BatchOutcome, CancelOutcome, RejectReason, VenueO
 from desk.ports import Clock
 from desk.risk.approval import Approved
 from venues._transport.http import HttpPool, HttpResponse
-from venues._transport.rate_limit import RateBudget, RequestKind
+from venues._transport.rate_limit import Budget, RequestKind
 from venues.ocx.account import OcxAccount
 from venues.ocx.cancels import Cancels, hear
 from venues.ocx.config import OcxConfig
@@ -37,7 +37,7 @@ class OcxExecution:
         account: OcxAccount,
         orders: HttpPool,
         cancels: Cancels,
-        budget: RateBudget,
+        budget: Budget,
         clock: Clock,
     ) -> None:
         self._session = session
@@ -75,7 +75,8 @@ class OcxExecution:
         What we believe of the rate budget never holds it back. Raises Refused, NotSent or
         Unresolved.
         """
-        self._budget.take(RequestKind.CANCEL)
+        if self._budget.take(RequestKind.CANCEL) > 0:
+            self._budget.overdraw()
         return await self._cancels.cancel(
             {} if instrument is None else {"marketId": instrument.symbol}
         )

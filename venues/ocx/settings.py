@@ -118,6 +118,13 @@ def _seconds(name: str, value: object) -> float:
     return float(_above_zero(name, value))
 
 
+def _headroom(name: str, value: object) -> Decimal:
+    number = _number(name, value)
+    if not 0 <= number < 1:
+        raise ConfigurationFault(f"{name}: {value} is not from 0 to below 1; 0.1 keeps a tenth")
+    return number
+
+
 def _mapping(name: str, value: object) -> Mapping[str, object]:
     if not isinstance(value, Mapping):
         raise ConfigurationFault(f"{name}: it is not a mapping; give names with values")
@@ -185,6 +192,7 @@ _READERS: Mapping[str, tuple[str, Reader]] = {
     "trades_page": ("trades_page", _whole(2, 500)),
     "rate.order_per_min": ("order_per_min", _whole(1, 1_000_000)),
     "rate.reserve_for_cancel": ("reserve_for_cancel", _whole(0, 1_000_000)),
+    "rate.headroom": ("rate_headroom", _headroom),
     "sse.heartbeat_timeout_s": ("heartbeat_timeout_s", _seconds),
     "sse.user_interval_ms": ("user_interval_ms", _whole(100, 5_000)),
     "sse.book_interval_ms": ("book_interval_ms", _whole(50, 2_000)),

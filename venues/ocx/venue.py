@@ -12,10 +12,12 @@ import structlog
 
 from desk.errors import Refused, Unresolved
 from desk.instrument import Instrument
+from desk.orders import RejectReason
 from desk.ports import Capabilities, Clock
 from desk.units import NS_PER_MS
 from venues._transport.backoff import Backoff
 from venues._transport.http import HttpPool
+from venues._transport.shared_rate import SharedRate
 from venues.ocx.account import OcxAccount
 from venues.ocx.config import OcxConfig
 from venues.ocx.execution import OcxExecution
@@ -44,6 +46,7 @@ class OcxVenue:
         catalog: Catalog,
         user_stream: UserStream,
         pools: Sequence[HttpPool],
+        rate: SharedRate | None,
         http: httpx.AsyncClient,
         clock: Clock,
         backoff: Callable[[], Backoff],
@@ -57,6 +60,7 @@ class OcxVenue:
         self._catalog = catalog
         self._user_stream = user_stream
         self._pools = pools
+        self._rate = rate
         self._http = http
         self._clock = clock
         self._backoff = backoff
@@ -92,6 +96,8 @@ class OcxVenue:
         async with asyncio.TaskGroup() as group:
             for pool in self._pools:
                 group.create_task(self._always("connections", pool.run))
+            if self._rate is not None:
+                group.create_task(self._always("rate budget", self._rate.run))
             group.create_task(self._always("session", self._session.run))
             group.create_task(self._always("user stream", self._user_stream.run))
 
@@ -126,6 +132,16 @@ class OcxVenue:
         except (KeyError, ValueError) as error:
             raise Unresolved("clock: the answer has no readable Date header") from error
         return int(told.timestamp() * 1_000) + _HALF_SECOND_MS - middle_ms
+
+    async def diagnose(self) -> Sequence[str]:
+        """What of our credentials the venue does not accept; empty when it accepts them."""
+        try:
+            await self._account.balance()
+        except Refused as refusal:
+            if refusal.reason in {RejectReason.AUTH, RejectReason.FORBIDDEN}:
+                return (f"api_key: the venue refuses it ({refusal.message}); give a valid one",)
+            raise
+        return ()
 
     async def close(self) -> None:
         """Close connections."""

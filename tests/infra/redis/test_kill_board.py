@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 from redis.asyncio import Redis
@@ -71,10 +72,48 @@ async def test_only_a_lift_at_the_scope_lifts(board: RedisKillBoard) -> None:
     assert await board.kills(MARKET) == ()
 
 
-async def test_rearming_says_exactly_the_durable_record(board: RedisKillBoard) -> None:
-    await board.rearm([kill("fleet")])
+async def test_rearming_never_takes_a_kill_off(board: RedisKillBoard) -> None:
+    """A kill goes to the board first: who re-arms it from the record may not know of it yet."""
+    await board.rearm([])
+    await board.set(kill("fleet"))
     await board.rearm([kill("venue:ocx")])
+    await board.rearm([])
+    assert await board.kills(MARKET) == (kill("fleet"), kill("venue:ocx"))
+
+
+async def test_a_lifted_kill_is_not_put_back_by_who_read_the_record_before(
+    board: RedisKillBoard,
+) -> None:
+    stale = [kill("fleet"), kill("venue:ocx")]
+    await board.rearm(stale)
+    assert await board.lift("fleet")
+    await board.rearm(stale)
     assert await board.kills(MARKET) == (kill("venue:ocx"),)
+
+
+async def test_every_kill_of_a_scope_is_lifted_with_it(board: RedisKillBoard) -> None:
+    """The record keeps the first kill of a scope, the board shows the last one set."""
+    first, second = kill("fleet"), replace(kill("fleet"), at_ms=1_700_000_000_999)
+    await board.rearm([])
+    await board.set(first)
+    await board.set(second)
+    await board.lift("fleet")
+    for stale in (first, second):
+        await board.rearm([stale])
+    assert await board.kills(MARKET) == ()
+
+
+async def test_a_new_kill_holds_where_another_was_lifted(board: RedisKillBoard) -> None:
+    again = replace(kill("fleet"), at_ms=kill("fleet").at_ms - 5_000)
+    await board.rearm([kill("fleet")])
+    await board.lift("fleet")
+    await board.rearm([again])
+    assert await board.kills(MARKET) == (again,), "also when its clock is behind"
+    await board.lift("fleet")
+    await board.set(kill("fleet"))
+    assert await board.kills(MARKET) == (kill("fleet"),)
+    await board.rearm([kill("fleet")])
+    assert await board.kills(MARKET) == (kill("fleet"),)
 
 
 async def test_an_emptied_redis_does_not_unkill(board: RedisKillBoard, redis: Redis) -> None:
@@ -89,6 +128,8 @@ async def test_an_unreadable_kill_stops_as_well(board: RedisKillBoard, redis: Re
     await redis.hset("flotilla:test:kills", "fleet", "not json")
     with pytest.raises(Unavailable, match="cannot be read"):
         await board.kills(MARKET)
+    await board.rearm([kill("fleet")])
+    assert await board.kills(MARKET) == (kill("fleet"),)
 
 
 async def test_watchers_hear_every_change(board: RedisKillBoard) -> None:
@@ -99,7 +140,7 @@ async def test_watchers_hear_every_change(board: RedisKillBoard) -> None:
         await heard(told)
         await board.lift("fleet")
         await heard(told)
-        await board.rearm([])
+        await board.rearm([kill("venue:ocx")])
         await heard(told)
 
 

@@ -32,6 +32,7 @@ _IDLE_TIMEOUT_S = 1
 _PATHS = {
     Target.ORDERS: "/perps/quotes/bulk",
     Target.CANCELS: "/perps/orders/cancel-all",
+    Target.CANCEL_ONE: "/perps/orders/cancel-all",
     Target.BOOK_STREAM: "/perps/book-stream",
     Target.ACCOUNT_STREAM: "/perps/stream/user",
     Target.EVERYWHERE: None,
@@ -47,6 +48,7 @@ class OcxHarness:
     instrument: Instrument
     secrets: Sequence[str] = (_KEY,)
     idle_timeout_s: float = _IDLE_TIMEOUT_S
+    tells_retry_after: bool = True
 
     async def trade(self, side: Side, lots: Lots, price: Ticks | None = None) -> Lots:
         return self.sim.world.crowd_trade(_MARKET.symbol, side, lots, price).filled

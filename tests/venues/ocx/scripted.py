@@ -15,7 +15,7 @@ from aiohttp import web
 from desk.identity import Slot
 from desk.instrument import Instrument
 from desk.orders import Batch, NewOrder
-from desk.ports import Venue
+from desk.ports import RateShares, Venue
 from desk.risk.approval import SEAL, Approved
 from desk.units import Side
 from venues.ocx import build
@@ -137,10 +137,14 @@ async def scripted_venue() -> AsyncIterator[ScriptedVenue]:
 
 @asynccontextmanager
 async def running(
-    scripted: ScriptedVenue, *, hold: bool = True, **settings: object
+    scripted: ScriptedVenue,
+    *,
+    hold: bool = True,
+    rates: RateShares | None = None,
+    **settings: object,
 ) -> AsyncIterator[Venue]:
     given = {"base_url": scripted.base_url, "api_key": "ocx_sk_x", **settings}
-    venue = build(given, account="main", clock=SystemClock(), random=random.Random(1))
+    venue = build(given, account="main", clock=SystemClock(), random=random.Random(1), rates=rates)
     async with asyncio.TaskGroup() as group:
         holder = group.create_task(venue.run() if hold else asyncio.Event().wait())
         try:

@@ -39,6 +39,19 @@ def test_settings_nest_or_are_dotted() -> None:
     assert nested.order_per_min == 1200
 
 
+def test_a_shared_budget_leaves_headroom_below_the_venues_limit() -> None:
+    law = OcxConfig.from_mapping(BASE).shared_rate()
+    assert (law.capacity, law.reserved, law.window_s) == (108, 10, 60.0)
+    all_of_it = OcxConfig.from_mapping({**BASE, "rate.headroom": "0"}).shared_rate()
+    assert all_of_it.capacity == 120
+
+
+def test_a_shared_budget_without_room_for_orders_is_refused() -> None:
+    config = OcxConfig.from_mapping({**BASE, "rate.order_per_min": 11})
+    with pytest.raises(ConfigurationFault, match="rate.reserve_for_cancel: 10 leaves nothing of"):
+        config.shared_rate()
+
+
 def test_markets_and_paths_are_overridden_one_by_one() -> None:
     config = OcxConfig.from_mapping(
         {

@@ -10,8 +10,8 @@ from typing import Any, TypeAlias
 from venues.ocx.simulator.answers import Answer
 from venues.ocx.simulator.bodies import Fields
 from venues.ocx.simulator.credentials import Access, Caller, Shown, unauthorized
-from venues.ocx.simulator.faults import Site
 from venues.ocx.simulator.world import World
+from venues.simulation.faults import Site
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,33 +1,10 @@
-"""Makes the other side of each market: a synthetic crowd, or a recording replayed."""
+"""Markets of the simulated OCX that replay a recording, on the recording's own grid."""
 
 from dataclasses import replace
-from decimal import Decimal
 from pathlib import Path
-from random import Random
 
-from desk.errors import ConfigurationFault
-from venues.ocx.simulator.settings import FlowKind, SimMarket, SimulatorSettings
-from venues.ocx.simulator.world import World
-from venues.simulation.flow import Flow, SyntheticFlow
-from venues.simulation.recording import instrument_of, messages
-from venues.simulation.regimes import Regime
-from venues.simulation.replay import ReplayFlow
-
-
-def flow_of(world: World, market: SimMarket) -> Flow | None:
-    """A market's counter-flow; ConfigurationFault for an unknown regime or missing recording."""
-    match market.flow:
-        case FlowKind.NONE:
-            return None
-        case FlowKind.REPLAY:
-            if market.replay is None:
-                raise ConfigurationFault(
-                    f"market {market.symbol} is to replay a recording; give its path"
-                )
-            return ReplayFlow(world.engine, market.symbol, market.replay)
-        case FlowKind.SYNTHETIC:
-            seed = Random(world.random.getrandbits(64))  # noqa: S311 - a crowd, not a secret
-            return SyntheticFlow(world.engine, market.symbol, seed, _regime(market))
+from venues.ocx.simulator.settings import SimMarket, SimulatorSettings
+from venues.simulation.counterflow import FlowKind, recorded_grid
 
 
 def replayed_market(symbol: str, path: Path) -> SimMarket:
@@ -35,16 +12,10 @@ def replayed_market(symbol: str, path: Path) -> SimMarket:
 
     ConfigurationFault when the file is no recording with both sides.
     """
-    instrument = instrument_of(path, "ocx", symbol)
-    first = next(messages(path), None)
-    rows = () if first is None else first.rows
-    bids = [Decimal(row.price) for row in rows if row.side == "bid"]
-    asks = [Decimal(row.price) for row in rows if row.side == "ask"]
-    if not bids or not asks:
-        raise ConfigurationFault(f"replay: {path} does not begin with a whole book")
+    instrument, price = recorded_grid(path, "ocx", symbol)
     return SimMarket(
         symbol=symbol,
-        price=max(bids),
+        price=price,
         tick=instrument.tick_size,
         lot=instrument.lot_size,
         flow=FlowKind.REPLAY,
@@ -56,12 +27,3 @@ def with_replay(settings: SimulatorSettings, path: Path) -> SimulatorSettings:
     """The same settings with the first market replaying a recording."""
     first, *others = settings.markets
     return replace(settings, markets=(replayed_market(first.symbol, path), *others))
-
-
-def _regime(market: SimMarket) -> Regime:
-    try:
-        return Regime(market.regime)
-    except ValueError:
-        raise ConfigurationFault(
-            f"regime of {market.symbol} is {market.regime}; choose one of {', '.join(Regime)}"
-        ) from None

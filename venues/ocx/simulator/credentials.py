@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from venues.ocx.simulator.answers import ApiError
-from venues.ocx.simulator.clock import VenueClock
 from venues.ocx.simulator.sessions import Sessions
 from venues.ocx.simulator.settings import CredentialReading, SimulatorSettings
 from venues.ocx.simulator.users import ApiKey, Directory, User
+from venues.simulation.clock import VenueClock
 
 
 class Access(StrEnum):

@@ -12,10 +12,10 @@ from aiohttp import web
 from venues.ocx.simulator.answers import Answer, ApiError, ErrorWriter, invalid
 from venues.ocx.simulator.calls import Call, Route
 from venues.ocx.simulator.credentials import Access, Caller, Shown, forbidden, unauthorized
-from venues.ocx.simulator.delivery import Delivery, broken, hang_up
-from venues.ocx.simulator.faults import Fault, FaultKind, Site
 from venues.ocx.simulator.ratelimit import rate_limited
 from venues.ocx.simulator.world import World
+from venues.simulation.delivery import Delivery, hang_up
+from venues.simulation.faults import Fault, FaultKind, Site
 
 _REFUSALS = (
     FaultKind.ERROR_BEFORE,
@@ -32,7 +32,7 @@ class Gateway:
     def __init__(self, world: World) -> None:
         self._world = world
         self._writer = ErrorWriter(world.settings)
-        self._delivery = Delivery(world)
+        self._delivery = Delivery(world.faults, self._broken, _stands)
 
     def endpoint(self, route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         """The request handler of one row."""
@@ -126,6 +126,9 @@ class Gateway:
             headers=self.headers(caller, request),
         )
 
+    def _broken(self, fault: Fault) -> bytes:
+        return msgspec.json.encode(self._writer.body(_server_error(fault)))
+
     def _identify(self, request: web.Request, access: Access) -> Caller | None:
         try:
             return self._world.door.identify(_shown(request))
@@ -159,7 +162,16 @@ def _refuse(world: World, fault: Fault, caller: Caller | None) -> NoReturn:
                 world.users.revoke(caller.user, caller.key.key_id)
             raise unauthorized("the API key is unknown, expired or revoked")
         case _:
-            raise broken(fault)
+            raise _server_error(fault)
+
+
+def _server_error(fault: Fault) -> ApiError:
+    return ApiError(fault.status, "INTERNAL_ERROR", "something went wrong")
+
+
+def _stands(header: str) -> bool:
+    """Whether a header stands on every answer, also on a spoilt one."""
+    return header.startswith("X-RateLimit") or header == "Date"
 
 
 def _call(

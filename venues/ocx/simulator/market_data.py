@@ -11,11 +11,11 @@ from venues.ocx.simulator import shapes
 from venues.ocx.simulator.answers import Answer, invalid, unknown_market
 from venues.ocx.simulator.bodies import whole
 from venues.ocx.simulator.calls import Call, Route
-from venues.ocx.simulator.clock import iso_ms
 from venues.ocx.simulator.credentials import Access
 from venues.ocx.simulator.settings import Spelling
-from venues.ocx.simulator.tape import Bar
 from venues.ocx.simulator.world import World
+from venues.simulation.clock import iso_ms
+from venues.simulation.tape import Bar
 
 _RESOLUTIONS = {"1": 1, "5": 5, "15": 15, "30": 30, "60": 60, "240": 240, "D": 1440}
 _RANGE_S = 90 * 86_400

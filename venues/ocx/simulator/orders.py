@@ -9,10 +9,9 @@ from venues.ocx.simulator.answers import Answer, ApiError, Rejection
 from venues.ocx.simulator.bodies import MarginMode, client_order_id, lots_of, read_order
 from venues.ocx.simulator.calls import Call, Route
 from venues.ocx.simulator.credentials import Access
-from venues.ocx.simulator.faults import Fault, FaultKind
 from venues.ocx.simulator.market_data import volume_30d
-from venues.ocx.simulator.races import fill_first
 from venues.ocx.simulator.world import World
+from venues.simulation.faults import Fault, FaultKind
 from venues.simulation.orders import (
     Order,
     OrderKind,
@@ -175,7 +174,7 @@ def _race(world: World, call: Call, orders: list[Order]) -> None:
         return
     fault = world.faults.take(call.site, FaultKind.FILL_RACING_CANCEL)
     if fault is not None:
-        fill_first(world, call.account, orders, fault)
+        world.race(call.account, orders, fault)
 
 
 ROUTES = (

@@ -14,10 +14,9 @@ from venues.ocx.simulator.answers import Answer, ApiError, ErrorWriter, invalid
 from venues.ocx.simulator.bodies import Fields, read_order
 from venues.ocx.simulator.calls import Call, Route
 from venues.ocx.simulator.credentials import Access
-from venues.ocx.simulator.faults import FaultKind
 from venues.ocx.simulator.orders import injected, rejection
-from venues.ocx.simulator.races import fill_first
 from venues.ocx.simulator.world import World
+from venues.simulation.faults import FaultKind
 from venues.simulation.orders import (
     CancelScope,
     OnReject,
@@ -125,7 +124,7 @@ def _race(world: World, call: Call, ladder: _Ladder) -> None:
     old = world.engine.open_orders(call.account, ladder.symbol)
     fault = world.faults.take(call.site, FaultKind.FILL_RACING_REPLACE) if old else None
     if fault is not None:
-        fill_first(world, call.account, old, fault)
+        world.race(call.account, old, fault)
 
 
 def _spoil(world: World, call: Call, ladder: _Ladder) -> _Ladder:

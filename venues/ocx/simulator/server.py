@@ -12,16 +12,17 @@ from typing import Self
 from aiohttp import web
 
 from venues.ocx.simulator import account, market_data, orders, quotes, sign_in
-from venues.ocx.simulator.control import Control
 from venues.ocx.simulator.counterflow import with_replay
-from venues.ocx.simulator.faultfile import read_faults
-from venues.ocx.simulator.faults import FaultPlan
+from venues.ocx.simulator.display import OcxDisplay
 from venues.ocx.simulator.gateway import Gateway
-from venues.ocx.simulator.pump import Pump
 from venues.ocx.simulator.settings import SimulatorSettings
 from venues.ocx.simulator.streams import StreamDesk
 from venues.ocx.simulator.world import World
+from venues.simulation.control import Control
 from venues.simulation.engine import Engine
+from venues.simulation.faultfile import read_faults
+from venues.simulation.faults import FaultPlan
+from venues.simulation.pump import Pump
 
 _TABLES = (market_data.ROUTES, orders.ROUTES, quotes.ROUTES, account.ROUTES, sign_in.ROUTES)
 _CLOSING_S = 0.2
@@ -45,7 +46,7 @@ class OcxSimulator:
         now_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         self.world = World(settings, now_ns=now_ns, random=random, engine=engine)
-        self.pump = Pump(self.world)
+        self.pump = Pump(self.world, settings.markets, random, settings.steps_per_s)
         self._host = host
         self._port = port
         self._stack = AsyncExitStack()
@@ -103,7 +104,7 @@ class OcxSimulator:
         router.add_route("GET", "/perps/stream/user", streams.user)
         router.add_route("GET", "/perps/stream/events", streams.events)
         if self.world.settings.control:
-            Control(self.world, self.pump).register(router)
+            Control(self.world, self.pump, OcxDisplay(self.world)).register(router)
         router.add_route("*", "/{tail:.*}", gateway.missing)
         return application
 

@@ -11,8 +11,8 @@ from random import Random
 import msgspec
 
 from venues.ocx.simulator.answers import ApiError
-from venues.ocx.simulator.clock import VenueClock
 from venues.ocx.simulator.settings import SignIn
+from venues.simulation.clock import VenueClock
 
 _HEADER = b'{"alg":"HS256","typ":"JWT"}'
 

@@ -10,6 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from desk.units import NS_PER_S
+from venues.simulation.counterflow import FlowKind as FlowKind  # noqa: PLC0414 - offered here
 from venues.simulation.orders import CancelScope, OnReject, RejectMode
 from venues.simulation.rules import MarkRules, SelfTrade
 
@@ -59,14 +60,6 @@ class ResetUnit(StrEnum):
     DELTA_SECONDS = "delta_s"
     EPOCH_SECONDS = "epoch_s"
     EPOCH_MILLISECONDS = "epoch_ms"
-
-
-class FlowKind(StrEnum):
-    """Where a market's counter-flow comes from; `none` leaves the book to the clients."""
-
-    SYNTHETIC = "synthetic"
-    REPLAY = "replay"
-    NONE = "none"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 from desk.instrument import Instrument
 from desk.units import Level
-from venues.ocx.simulator.clock import iso_ms
+from venues.simulation.clock import iso_ms
 from venues.simulation.orders import Order, OrderReport, OrderStatus
 from venues.simulation.views import AccountTrade, BalanceView, PositionView, PublicTrade
 

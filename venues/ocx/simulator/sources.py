@@ -7,8 +7,8 @@ from typing import Any, Protocol
 
 from desk.units import Level
 from venues.ocx.simulator import shapes
-from venues.ocx.simulator.faults import FaultKind, Site
 from venues.ocx.simulator.world import World
+from venues.simulation.faults import FaultKind, Site
 from venues.simulation.views import AccountTrade
 
 

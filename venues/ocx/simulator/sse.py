@@ -10,10 +10,10 @@ import msgspec
 from aiohttp import web
 
 from desk.units import NS_PER_S
-from venues.ocx.simulator.clock import iso_ms
-from venues.ocx.simulator.faults import Fault, FaultKind, Site
 from venues.ocx.simulator.settings import Timestamps
 from venues.ocx.simulator.world import World
+from venues.simulation.clock import iso_ms
+from venues.simulation.faults import Fault, FaultKind, Site
 
 
 class StreamEndedError(Exception):

@@ -12,13 +12,13 @@ from aiohttp import web
 from venues.ocx.simulator.answers import ApiError, invalid
 from venues.ocx.simulator.bodies import whole
 from venues.ocx.simulator.credentials import Access, Caller
-from venues.ocx.simulator.delivery import hang_up
-from venues.ocx.simulator.faults import FaultKind, Site
 from venues.ocx.simulator.gateway import Gateway
 from venues.ocx.simulator.settings import OutOfRange
 from venues.ocx.simulator.sources import BookSource, MarketSource, Source, UserSource
 from venues.ocx.simulator.sse import EventWriter, StreamEndedError
 from venues.ocx.simulator.world import World
+from venues.simulation.delivery import hang_up
+from venues.simulation.faults import FaultKind, Site
 
 StreamHandler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from venues.ocx.simulator.clock import VenueClock, iso_ms
+from venues.simulation.clock import VenueClock, iso_ms
 
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 

@@ -3,29 +3,26 @@
 Everything here is synchronous, so one handler call is one indivisible step.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from random import Random
 
 from desk.instrument import Instrument
-from desk.orders import TimeInForce
 from desk.units import NS_PER_S, Side
 from venues.ocx.simulator.answers import ApiError, unknown_market
-from venues.ocx.simulator.clock import VenueClock
 from venues.ocx.simulator.credentials import Doorkeeper
-from venues.ocx.simulator.faults import FaultKind, FaultPlan, Site
 from venues.ocx.simulator.ratelimit import RateLimiter
 from venues.ocx.simulator.sessions import Nonces, Sessions
 from venues.ocx.simulator.settings import SimMarket, SimulatorSettings
-from venues.ocx.simulator.tape import Tape
 from venues.ocx.simulator.users import Directory, User
+from venues.simulation.clock import VenueClock
 from venues.simulation.engine import Engine
 from venues.simulation.events import Event, PositionChanged, Trade
-from venues.simulation.orders import OrderKind, OrderReport, OrderRequest
+from venues.simulation.faults import Fault, FaultKind, FaultPlan, Site
+from venues.simulation.hand import CROWD, crowd_trade, fill_first
+from venues.simulation.orders import Order, OrderReport
 from venues.simulation.rules import EngineRules, MarketRules
-
-CROWD = "crowd:control"
-_IOC = TimeInForce.IOC
+from venues.simulation.tape import Tape
 
 
 class World:
@@ -96,6 +93,10 @@ class World:
         """Markets that have not expired."""
         return [symbol for symbol in self.markets if symbol not in self.expired]
 
+    def accounts(self) -> list[str]:
+        """Engine accounts of all users."""
+        return self.users.accounts()
+
     def expire(self, symbol: str) -> None:
         """End a market: it settles and leaves the lists."""
         self.instrument(symbol)
@@ -134,15 +135,12 @@ class World:
 
     def crowd_trade(self, symbol: str, side: Side, lots: int, price: int | None) -> OrderReport:
         """The crowd takes liquidity: at most so many lots, down to a price if one is given."""
-        request = OrderRequest(
-            symbol=symbol,
-            side=side,
-            lots=lots,
-            price=price,
-            kind=OrderKind.MARKET if price is None else OrderKind.LIMIT,
-            time_in_force=_IOC,
-        )
-        return self.engine.submit(CROWD, request)
+        return crowd_trade(self.engine, symbol, side, lots, price)
+
+    def race(self, account: str, orders: Sequence[Order], fault: Fault) -> None:
+        """Fill the fault's share of these orders now and tell of it `delay_s` later."""
+        self.hold_fills(account, fault.delay_s)
+        fill_first(self.engine, account, orders, fault.fraction)
 
     def _list(self, market: SimMarket) -> None:
         money = self.settings.money

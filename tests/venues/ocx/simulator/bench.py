@@ -10,9 +10,9 @@ from typing import Any
 
 import httpx
 
-from venues.ocx.simulator.faults import Fault, FaultKind
 from venues.ocx.simulator.server import OcxSimulator
 from venues.ocx.simulator.settings import FlowKind, SeedAccount, SimMarket, SimulatorSettings
+from venues.simulation.faults import Fault, FaultKind
 
 MAKER, TAKER, READER = "ocx_sk_maker", "ocx_sk_taker", "ocx_sk_reader"
 ACCOUNTS = (

@@ -21,9 +21,9 @@ from tests.venues.ocx.simulator.bench import (
     order,
     running,
 )
-from venues.ocx.simulator.faultfile import read_faults
-from venues.ocx.simulator.faults import Fault, FaultKind, FaultPlan, Site
 from venues.ocx.simulator.settings import Bulk
+from venues.simulation.faultfile import read_faults
+from venues.simulation.faults import Fault, FaultKind, FaultPlan, Site
 from venues.simulation.orders import RejectMode
 
 FAST: dict[str, Any] = {"marketId": "BTC-PERP", "intervalMs": 50}

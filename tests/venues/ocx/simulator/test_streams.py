@@ -22,7 +22,7 @@ from tests.venues.ocx.simulator.bench import (
 )
 from venues.ocx.simulator.settings import OutOfRange, Streams
 from venues.ocx.simulator.sources import BookSource
-from venues.ocx.simulator.world import CROWD
+from venues.simulation.hand import CROWD
 
 FAST: dict[str, Any] = {"marketId": "BTC-PERP", "intervalMs": 50}
 
