@@ -37,6 +37,8 @@ class Holding:
     ask_lots: Lots = 0
     orders: dict[str, LiveOrder] = field(default_factory=dict)
     reduce_only: set[str] = field(default_factory=set)
+    initial_margin: Decimal | None = None
+    """Fraction of notional chosen for this market (leverage); None: the market's own."""
     updated_ms: int = 0
 
     @property
@@ -110,12 +112,15 @@ class Account:
         collateral: Decimal,
         wallet: Decimal,
         *,
+        owner: str,
         house: bool,
         history: int,
         remembered: int | None,
     ) -> None:
         self.name = name
+        self.owner = owner
         self.house = house
+        self.timer_ns: int | None = None
         self.buckets = dict.fromkeys(Bucket, ZERO)
         self.buckets[Bucket.PERPS] = collateral
         self.buckets[Bucket.WALLET] = wallet
@@ -153,6 +158,24 @@ class Account:
         self._used[client_order_id] = None
         if self._remembered is not None and len(self._used) > self._remembered:
             del self._used[next(iter(self._used))]
+
+    def resting(
+        self,
+        symbol: str | None = None,
+        order_id: str | None = None,
+        client_order_id: str | None = None,
+    ) -> list[LiveOrder]:
+        """Resting orders that match, oldest first, through the narrowest index."""
+        pool: dict[str, LiveOrder] = self.orders
+        if symbol is not None:
+            holding = self.holdings.get(symbol)
+            pool = {} if holding is None else holding.orders
+        if client_order_id is not None:
+            named = self.by_client_id.get(client_order_id)
+            pool = {named.order_id: named} if named and named.order_id in pool else {}
+        if order_id is not None:
+            return [pool[order_id]] if order_id in pool else []
+        return list(pool.values())
 
     def enter(self, order: LiveOrder) -> None:
         """Index a resting order."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from desk.orders import TimeInForce
 from desk.units import Level, Lots, Side, Ticks
 from venues.simulation.orders import Order, OrderSource
+from venues.simulation.rules import SelfTrade
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -28,6 +29,8 @@ class LiveOrder:
     source: OrderSource
     margin_mode: str | None
     created_ns: int
+    self_trade: SelfTrade | None = None
+    self_trade_wide: bool = False
     filled: Lots = 0
     cost: int = 0
     """Sum of ticks times lots over the fills."""

@@ -1,10 +1,14 @@
-"""What happens because time passes: funding, liquidation, expiry. Nobody's gain is unpaid for."""
+"""What happens because time passes: timers, funding, liquidation, expiry.
+
+Nobody's gain is unpaid for.
+"""
 
 from decimal import ROUND_HALF_EVEN, Decimal
 
 from desk.units import NS_PER_MS, Side
 from venues.simulation.accounts import ZERO, Account, Holding
 from venues.simulation.admission import Verdict
+from venues.simulation.deadman import fire_timers
 from venues.simulation.events import CancelReason, FundingPaid, Liquidated
 from venues.simulation.margin import Standing, standing
 from venues.simulation.market import Market
@@ -17,8 +21,9 @@ LIQUIDATION_TAG = "liquidation"
 
 
 def pass_time(state: State) -> None:
-    """Bring marks, funding and liquidations up to now."""
+    """Bring dead-man timers, marks, funding and liquidations up to now."""
     now = state.now_ns()
+    fire_timers(state)
     for market in state.markets.values():
         market.refresh_mark(now)
         rate = market.close_funding(now)

@@ -3,7 +3,7 @@
 A plain synchronous object: each call is one indivisible step; time comes from outside.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from decimal import Decimal
 from itertools import islice
 from typing import Any
@@ -12,10 +12,12 @@ from desk.orders import RejectReason
 from desk.units import Level, Lots, Side, Ticks
 from venues.simulation.accounts import Account
 from venues.simulation.admission import Plan, Rejection, judge, rejected
-from venues.simulation.book import LiveOrder
+from venues.simulation.batch import Batches
 from venues.simulation.clockwork import expire, pass_time
 from venues.simulation.crowd import set_level
+from venues.simulation.deadman import Timers
 from venues.simulation.events import CancelReason, OrderRejected
+from venues.simulation.exposure import Exposures
 from venues.simulation.ladder import Manner, replace_ladder
 from venues.simulation.log import EventLog, Listener, as_json
 from venues.simulation.margin import standing
@@ -30,10 +32,12 @@ from venues.simulation.orders import (
     Preview,
     RejectMode,
     ReplaceReport,
+    SwapReport,
 )
 from venues.simulation.reading import balance_view, position_view, preview
 from venues.simulation.rules import EngineRules, MarketRules
 from venues.simulation.state import State
+from venues.simulation.swap import swap_order
 from venues.simulation.views import (
     AccountTrade,
     BalanceView,
@@ -55,6 +59,9 @@ class Engine:
             log=EventLog(given.history),
             insurance=given.insurance_fund,
         )
+        self.timers = Timers(self._state)
+        self.batches = Batches(self._state)
+        self.exposures = Exposures(self._state)
 
     # --- setting up -------------------------------------------------------------------------
 
@@ -72,8 +79,11 @@ class Engine:
         *,
         wallet: Decimal = Decimal(0),
         house: bool = False,
+        owner: str | None = None,
     ) -> None:
         """Open an account with so much quote currency in its perps bucket (and wallet).
+
+        Accounts of one `owner` (None: the account itself) can be kept from trading together.
 
         A `house` account (the crowd) has no margin test, is never liquidated, keeps no trade
         history, and its orders are not told in events. ValueError when it is already open.
@@ -84,6 +94,7 @@ class Engine:
             account,
             collateral,
             wallet,
+            owner=owner or account,
             house=house,
             history=self._state.rules.history,
             remembered=self._state.rules.remembered_client_ids,
@@ -110,6 +121,33 @@ class Engine:
         self._tell_rejections(owner, report)
         self._state.finish()
         return report
+
+    def reject(
+        self, account: str, request: OrderRequest, reason: RejectReason, message: str
+    ) -> OrderReport:
+        """Turn an order away without judging it, as a fault may want; it is told like any other."""
+        report = rejected(request, Rejection(reason=reason, message=message))
+        self._tell_rejections(self._state.accounts[account], report)
+        self._state.finish()
+        return report
+
+    def swap(
+        self,
+        account: str,
+        order_id: str,
+        request: OrderRequest,
+        *,
+        fatal: Collection[RejectReason] = (RejectReason.POST_ONLY,),
+    ) -> SwapReport:
+        """Replace one resting order of the same market as one step; KeyError when it rests no more.
+
+        A refused replacement leaves the old order, unless the reason is `fatal`: then both go.
+        """
+        owner = self._state.accounts[account]
+        done = swap_order(self._state, owner, owner.orders[order_id], request, fatal)
+        self._tell_rejections(owner, done.report)
+        self._state.finish()
+        return done
 
     def preview(self, account: str, request: OrderRequest) -> Preview:
         """Say what `submit` would answer, changing nothing."""
@@ -155,13 +193,17 @@ class Engine:
         client_order_id: str | None = None,
         tag: str | None = None,
         margin_mode: str | None = None,
+        reason: CancelReason = CancelReason.ASKED,
     ) -> list[Order]:
-        """Cancel the orders that match every field given (none given: all); returns them."""
+        """Cancel the orders that match every field given (none given: all); returns them.
+
+        `reason` is what the event says.
+        """
         gone = []
-        for order in self._candidates(account, symbol, order_id, client_order_id):
+        for order in self._state.accounts[account].resting(symbol, order_id, client_order_id):
             if tag in (None, order.tag) and margin_mode in (None, order.margin_mode):
                 gone.append(order.view())
-                self._state.withdraw(self._state.markets[order.symbol], order, CancelReason.ASKED)
+                self._state.withdraw(self._state.markets[order.symbol], order, reason)
         self._state.finish()
         return gone
 
@@ -186,13 +228,13 @@ class Engine:
 
     def open_orders(self, account: str, symbol: str | None = None) -> list[Order]:
         """Resting orders, oldest first."""
-        return [order.view() for order in self._candidates(account, symbol, None, None)]
+        return [order.view() for order in self._state.accounts[account].resting(symbol)]
 
     def find_order(
         self, account: str, *, order_id: str | None = None, client_order_id: str | None = None
     ) -> Order | None:
         """The resting order with this id, or None."""
-        found = self._candidates(account, None, order_id, client_order_id)
+        found = self._state.accounts[account].resting(None, order_id, client_order_id)
         return found[0].view() if found else None
 
     def position(self, account: str, symbol: str) -> PositionView:
@@ -325,27 +367,16 @@ class Engine:
         return None
 
     def tick(self) -> None:
-        """Let time pass up to now: mark, funding, liquidations. Call it a few times a second."""
+        """Let time pass up to now: timers, mark, funding, liquidations. Call it often."""
         pass_time(self._state)
         self._state.finish()
 
-    # --- own steps --------------------------------------------------------------------------
+    def set_initial_margin(self, account: str, symbol: str, fraction: Decimal | None) -> None:
+        """Choose an account's initial margin in a market (None: the market's own)."""
+        market = self._state.markets[symbol]
+        self._state.accounts[account].holding(market.instrument).initial_margin = fraction
 
-    def _candidates(
-        self, account: str, symbol: str | None, order_id: str | None, client_order_id: str | None
-    ) -> list[LiveOrder]:
-        """Resting orders that match, oldest first, through the narrowest index."""
-        owner = self._state.accounts[account]
-        pool: dict[str, LiveOrder] = owner.orders
-        if symbol is not None:
-            holding = owner.holdings.get(symbol)
-            pool = {} if holding is None else holding.orders
-        if client_order_id is not None:
-            named = owner.by_client_id.get(client_order_id)
-            pool = {named.order_id: named} if named and named.order_id in pool else {}
-        if order_id is not None:
-            return [pool[order_id]] if order_id in pool else []
-        return list(pool.values())
+    # --- own steps --------------------------------------------------------------------------
 
     def _tell_rejections(self, account: Account, *reports: OrderReport) -> None:
         for report in reports:

@@ -23,6 +23,10 @@ class CancelReason(StrEnum):
     REDUCE_ONLY = "reduce_only"
     LIQUIDATION = "liquidation"
     EXPIRED = "expired"
+    TIMED_OUT = "timed_out"
+    REPLACE_FAILED = "replace_failed"
+    DEAD_MAN = "dead_man"
+    UNFUNDED = "unfunded"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +142,26 @@ class Liquidated:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TimerSet:
+    """An account's dead-man timer was armed for `due_ns` (wall time), or disarmed (None)."""
+
+    sequence: int
+    at_ns: int
+    account: str
+    due_ns: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimerFired:
+    """An account's dead-man timer ran out; its resting `orders` (how many) were cancelled first."""
+
+    sequence: int
+    at_ns: int
+    account: str
+    orders: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BookChanged:
     """The visible book of a market changed; at most one per call. Not kept in the log."""
 
@@ -154,5 +178,7 @@ LoggedEvent: TypeAlias = (
     | PositionChanged
     | FundingPaid
     | Liquidated
+    | TimerSet
+    | TimerFired
 )
 Event: TypeAlias = LoggedEvent | BookChanged

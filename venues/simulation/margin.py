@@ -53,7 +53,7 @@ def standing(state: State, account: Account) -> Standing:
             continue
         market = state.markets[symbol]
         value = _value(market, price_of(market))
-        initial += value * exposure * market.rules.initial_margin
+        initial += value * exposure * _fraction(market, holding)
         if holding.lots:
             maintenance += value * abs(holding.lots) * market.rules.maintenance_margin
             gain += unrealized(market, holding)
@@ -70,7 +70,12 @@ def requirement(
 ) -> Decimal:
     """Initial margin in one market with so many more lots offered on each side (negative: less)."""
     exposure = max(bids, asks) if holding is None else holding.exposure(bids, asks)
-    return _value(market, price_of(market, fallback)) * exposure * market.rules.initial_margin
+    return _value(market, price_of(market, fallback)) * exposure * _fraction(market, holding)
+
+
+def _fraction(market: Market, holding: Holding | None) -> Decimal:
+    chosen = None if holding is None else holding.initial_margin
+    return market.rules.initial_margin if chosen is None else chosen
 
 
 def _value(market: Market, price: Decimal) -> Decimal:

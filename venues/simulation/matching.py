@@ -46,6 +46,8 @@ def _make(state: State, account: Account, request: OrderRequest, lots: Lots) -> 
         tag=request.tag,
         source=request.source,
         margin_mode=request.margin_mode,
+        self_trade=request.self_trade,
+        self_trade_wide=request.self_trade_wide,
         created_ns=state.now_ns(),
     )
 
@@ -79,7 +81,7 @@ def sweep(state: State, market: Market, order: LiveOrder, limit: Ticks | None) -
         maker = against.first()
         if maker is None or maker.price is None or not within(order.side, limit, maker.price):
             break
-        if maker.account != order.account or mode is SelfTrade.NONE:
+        if mode is SelfTrade.NONE or not _own(state, maker, order):
             state.trade(market, maker, order, min(order.remaining, maker.remaining))
             continue
         if mode is not SelfTrade.CANCEL_NEWEST:
@@ -91,8 +93,19 @@ def sweep(state: State, market: Market, order: LiveOrder, limit: Ticks | None) -
 
 def self_trade_mode(state: State, market: Market, order: LiveOrder) -> SelfTrade:
     """The rule that holds for this taker: the crowd never trades with itself."""
-    house = state.accounts[order.account].house
-    return SelfTrade.CANCEL_OLDEST if house else market.rules.self_trade
+    if state.accounts[order.account].house:
+        return SelfTrade.CANCEL_OLDEST
+    return market.rules.self_trade if order.self_trade is None else order.self_trade
+
+
+def _own(state: State, maker: LiveOrder, taker: LiveOrder) -> bool:
+    """Whether the taker must not trade with this order."""
+    if maker.account == taker.account:
+        return True
+    accounts = state.accounts
+    return taker.self_trade_wide and (
+        accounts[maker.account].owner == accounts[taker.account].owner
+    )
 
 
 def fillable(state: State, market: Market, order: LiveOrder, limit: Ticks | None) -> Lots:
@@ -103,7 +116,7 @@ def fillable(state: State, market: Market, order: LiveOrder, limit: Ticks | None
     for maker in market.book.against(order.side).orders(limit):
         if total >= order.lots:
             break
-        if maker.account == order.account and mode is not SelfTrade.NONE:
+        if mode is not SelfTrade.NONE and _own(state, maker, order):
             if mode is SelfTrade.CANCEL_OLDEST:
                 continue
             break

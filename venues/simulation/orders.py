@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from desk.orders import RejectReason, TimeInForce
 from desk.units import Lots, Side, Ticks
+from venues.simulation.rules import SelfTrade
 
 
 class OrderKind(StrEnum):
@@ -63,6 +64,8 @@ class OrderRequest:
 
     `price` is None exactly for market orders. `tag` is the venue's batch id (`quoteId` at OCX).
     `margin_mode` is carried and can be cancelled by; the engine margins every account as a whole.
+    `self_trade` is this order's own rule as a taker (None: the market's); `self_trade_wide` has it
+    hold against all accounts of the same owner.
     """
 
     symbol: str
@@ -77,6 +80,8 @@ class OrderRequest:
     tag: str | None = None
     source: OrderSource = OrderSource.ORDER
     margin_mode: str | None = None
+    self_trade: SelfTrade | None = None
+    self_trade_wide: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,6 +157,17 @@ class ReplaceReport:
     def cancelled_ids(self) -> tuple[str, ...]:
         """Order ids that went."""
         return tuple(order.order_id for order in self.cancelled)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SwapReport:
+    """Answer to the replacement of one order. `old` is the old order as it left, None if it stays.
+
+    A refused new order with `old` given means that both are gone.
+    """
+
+    report: OrderReport
+    old: Order | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,4 +14,6 @@ pytest.register_assert_rewrite(
     "tests.venues.conformance.outcomes",
     "tests.venues.conformance.fills",
     "tests.venues.conformance.safety",
+    "tests.venues.conformance.timer",
+    "tests.venues.conformance.updates",
 )

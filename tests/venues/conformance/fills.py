@@ -27,7 +27,7 @@ async def _all_heard(harness: Harness, ear: Ear[AccountEvent]) -> list[Fill]:
 
 async def _hit_often(stage: Stage, order: NewOrder, hits: int = _HITS) -> None:
     for _ in range(hits):
-        await stage.hit(order, 1)
+        await stage.hit(order, stage.unit)
 
 
 class FillCases:
@@ -36,8 +36,8 @@ class FillCases:
         await stage.still()
         async with stage.account() as ear:
             order = await stage.place_inside(Side.BUY)
-            await stage.hit(order, 1)
-            await stage.hit(order, order.lots - 1)
+            await stage.hit(order, stage.unit)
+            await stage.hit(order, order.lots - stage.unit)
             heard = await _all_heard(harness, ear)
             fees = harness.instrument.maker_fee_bps
             for fill in heard:
@@ -95,7 +95,7 @@ class FillCases:
         await stage.still()
         async with stage.account() as ear:
             order = await stage.place_inside(Side.BUY)
-            await stage.hit(order, 2)
+            await stage.hit(order, 2 * stage.unit)
             first = await _all_heard(harness, ear)
         async with stage.account() as later:
             again = await _all_heard(harness, later)
@@ -110,7 +110,7 @@ class FillCases:
             order = await stage.place_inside(Side.BUY)
             heard = len(ear.events)
             await trouble(harness, Trouble.CUT_FRAME, Target.ACCOUNT_STREAM)
-            await stage.hit(order, 1)
+            await stage.hit(order, stage.unit)
             lost = await ear.hears(AccountLost, heard)
             assert lost < await ear.hears(AccountSnapshot, heard)
             await _all_heard(harness, ear)
@@ -120,13 +120,13 @@ class FillCases:
         await stage.still()
         async with stage.account() as ear:
             bid = await stage.place_inside(Side.BUY)
-            await stage.hit(bid, 3)
+            await stage.hit(bid, 3 * stage.unit)
             await harness.venue.execution.cancel_all(harness.instrument)
             ask = await stage.place_inside(Side.SELL)
-            await stage.hit(ask, 1)
+            await stage.hit(ask, stage.unit)
             heard = await _all_heard(harness, ear)
             total = sum(fill.side.sign * fill.lots for fill in heard)
-            assert total == 2
+            assert total == 2 * stage.unit
             assert (await harness.venue.account.position(harness.instrument)).lots == total
             await ear.until(lambda events: heard_position(events) == total, "the position")
 
@@ -134,13 +134,20 @@ class FillCases:
         position = await harness.venue.account.position(harness.instrument)
         assert (position.symbol, position.lots) == (harness.instrument.symbol, 0)
 
-    async def test_v430_a_fill_that_races_a_cancel_is_still_heard(self, harness: Harness) -> None:
+    @pytest.mark.parametrize("target", [Target.CANCELS, Target.CANCEL_ONE])
+    async def test_v430_a_fill_that_races_a_cancel_is_still_heard(
+        self, harness: Harness, target: Target
+    ) -> None:
         stage = Stage(harness)
         await stage.still()
         async with stage.account() as ear:
             order = await stage.place_inside(Side.BUY)
-            await trouble(harness, Trouble.FILL_RACING_CANCEL, Target.CANCELS, delay_s=0.3)
-            outcome = await harness.venue.execution.cancel_all(harness.instrument)
+            await trouble(harness, Trouble.FILL_RACING_CANCEL, target, delay_s=0.3)
+            execution, instrument = harness.venue.execution, harness.instrument
+            if target is Target.CANCELS:
+                outcome = await execution.cancel_all(instrument)
+            else:
+                outcome = await execution.cancel(instrument, order.client_order_id)
             assert outcome.confirmed
             assert heard_fills(ear.events) == {}
             await ear.until(lambda events: bool(heard_fills(events)), "the late fill")

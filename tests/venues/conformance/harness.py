@@ -44,6 +44,7 @@ class Target(StrEnum):
 
     ORDERS = "orders"
     CANCELS = "cancels"
+    CANCEL_ONE = "cancel_one"
     BOOK_STREAM = "book_stream"
     ACCOUNT_STREAM = "account_stream"
     EVERYWHERE = "everywhere"
@@ -66,13 +67,15 @@ class Harness(Protocol):
     """One venue under test. The adapter's `run` is held, and its account starts flat and clean.
 
     `secrets` are the credentials it was configured with; `idle_timeout_s` is the configured time
-    without a byte after which a stream counts as dead, best below two seconds.
+    without a byte after which a stream counts as dead, best below two seconds. Where the venue does
+    not say how long a rate limit lasts (`tells_retry_after` is False), any time above zero will do.
     """
 
     venue: Venue
     instrument: Instrument
     secrets: Sequence[str]
     idle_timeout_s: float
+    tells_retry_after: bool
 
     async def trade(self, side: Side, lots: Lots, price: Ticks | None = None) -> Lots:
         """Let somebody else take liquidity, down (up) to a price; lots traded."""

@@ -65,7 +65,7 @@ class SafetyCases:
         assert await eventually(lots, lambda left: left == 0) == 0
         sold = sum(one.lots for one in await harness.fills() if one.side is Side.SELL)
         assert sold == held
-        assert await stage.really_resting() == set()
+        await stage.rests(())
 
     async def test_v521_an_exit_of_a_flat_account_opens_nothing(self, harness: Harness) -> None:
         stage = Stage(harness)
@@ -83,8 +83,12 @@ class SafetyCases:
         await stage.place(*ladder)
         bid, _ = await stage.touch()
         await stage.send(_exit(stage, Side.SELL, bid - 20, held), position=held)
-        assert (await harness.venue.account.position(harness.instrument)).lots == 0
-        assert await stage.really_resting() == {order.client_order_id for order in ladder}
+
+        async def lots() -> int:
+            return (await harness.venue.account.position(harness.instrument)).lots
+
+        assert await eventually(lots, lambda left: left == 0) == 0
+        await stage.rests(order.client_order_id for order in ladder)
 
     async def test_v530_the_venues_clock_is_seen(self, harness: Harness) -> None:
         assert abs(await harness.venue.clock_offset_ms()) <= _CLOCK_TOLERANCE_MS
@@ -103,9 +107,10 @@ class SafetyCases:
         shown = []
         with caplog.at_level("DEBUG"):
             for kind in (Trouble.SESSION_EXPIRED, Trouble.ERROR_BEFORE, Trouble.REQUEST_LOST):
+                orders = await stage.ladder()
                 for target in (Target.ORDERS, Target.CANCELS):
                     await trouble(harness, kind, target, count=2)
-                shown.append(repr(await stage.send(*await stage.ladder())))
+                shown.append(repr(await stage.send(*orders)))
                 for _ in range(2):
                     try:
                         shown.append(repr(await harness.venue.execution.cancel_all(None)))

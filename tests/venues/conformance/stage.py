@@ -4,7 +4,7 @@ Nothing here sleeps and hopes: it looks again until it is true, or says what it 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Generic, TypeVar
 
@@ -18,6 +18,7 @@ from desk.orders import (
     BatchOutcome,
     Fill,
     NewOrder,
+    OrderUpdate,
     OutcomeKind,
     TimeInForce,
     VenueOrder,
@@ -96,6 +97,7 @@ class Stage:
         time_in_force: TimeInForce = TimeInForce.GTC,
         post_only: bool = True,
         reduce_only: bool = False,
+        replaces: str | None = None,
     ) -> NewOrder:
         """An order with an id of ours."""
         slot = Slot(side, level)
@@ -111,7 +113,13 @@ class Stage:
             time_in_force=time_in_force,
             post_only=post_only,
             reduce_only=reduce_only,
+            replaces=replaces,
         )
+
+    @property
+    def unit(self) -> Lots:
+        """The smallest size somebody can trade with us."""
+        return self.instrument.min_lots
 
     def size(self) -> Lots:
         """A size every venue takes, divisible for partial fills."""
@@ -152,7 +160,14 @@ class Stage:
         """Send orders that must be accepted."""
         outcome = await self.send(*orders)
         assert [one.kind for one in outcome.orders] == [OutcomeKind.ACCEPTED] * len(orders), outcome
+        if self.venue.capabilities.pushes_order_updates:
+            placed = {order.client_order_id for order in orders}
+            await eventually(self.really_resting, lambda resting: placed <= resting)
         return outcome
+
+    def calls(self, orders: Sequence[NewOrder]) -> int:
+        """How many calls a batch of these orders is, so that a fault can strike each of them."""
+        return 1 if self.venue.capabilities.atomic_ladder else len(orders)
 
     async def place_inside(self, side: Side, lots: Lots | None = None) -> NewOrder:
         """A resting order that is first in line: alone at the best price there is room for."""
@@ -181,6 +196,19 @@ class Stage:
     async def really_resting(self) -> set[str | None]:
         """Client order ids of what really rests."""
         return {order.client_order_id for order in await self.harness.open_orders()}
+
+    async def rests(self, names: Iterable[str]) -> None:
+        """Exactly these orders really rest, and are listed: at once, or after a short while where
+        a venue's answer only acknowledges.
+        """
+        expected = set(names)
+
+        async def both() -> tuple[set[str | None], set[str | None]]:
+            return await self.really_resting(), set(await self.resting())
+
+        if self.venue.capabilities.pushes_order_updates:
+            await eventually(both, lambda seen: seen == (expected, expected))
+        assert await both() == (expected, expected)
 
     @asynccontextmanager
     async def feed(self) -> AsyncIterator[Ear[FeedEvent]]:
@@ -224,6 +252,22 @@ def heard_fills(events: Sequence[AccountEvent]) -> dict[str, Fill]:
             for fill in event.fills:
                 found.setdefault(fill.trade_id, fill)
     return found
+
+
+async def heard_end(ear: Ear[AccountEvent], order: NewOrder) -> OrderUpdate:
+    """Wait for the update that says that an order rests no more."""
+
+    def ended(event: AccountEvent) -> bool:
+        return (
+            isinstance(event, OrderUpdate)
+            and event.client_order_id == order.client_order_id
+            and not event.resting
+        )
+
+    await ear.until(lambda events: any(map(ended, events)), f"the end of {order.client_order_id}")
+    update = next(event for event in ear.events if ended(event))
+    assert isinstance(update, OrderUpdate)
+    return update
 
 
 def heard_position(events: Sequence[AccountEvent]) -> Lots:

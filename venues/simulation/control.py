@@ -1,0 +1,240 @@
+"""Levers of a simulator under /_sim/: for tests, drills and the demo, loopback only.
+
+None of this is part of any venue's protocol; a venue's client never calls it.
+"""
+
+from collections.abc import Callable
+from decimal import Decimal, InvalidOperation
+from ipaddress import ip_address
+from typing import Annotated, Any, Protocol, TypeVar
+
+import msgspec
+from aiohttp import web
+
+from desk.instrument import Instrument
+from desk.units import Side
+from venues.simulation.faultfile import decode_faults
+from venues.simulation.hand import crowd_trade
+from venues.simulation.orders import OrderReport
+from venues.simulation.pump import Pump
+from venues.simulation.stage import Stage
+
+_Lever = TypeVar("_Lever")
+Positive = Annotated[int, msgspec.Meta(gt=0)]
+
+
+class Shock(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    """Push a market one way, or against an account's position."""
+
+    market_id: str
+    bps_per_second: Positive
+    duration_s: Positive
+    direction: int | None = None
+    against: str | None = None
+
+
+class CrowdTrade(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    """Let the crowd take liquidity; without a price at any."""
+
+    market_id: str
+    side: Side
+    quantity: str
+    price: str | None = None
+
+
+class Switch(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    """Halt or quieten a market, or end that."""
+
+    market_id: str
+    on: bool = True
+
+
+class Index(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    """Tell the index; null makes it stale."""
+
+    market_id: str
+    price: str | None
+
+
+class LeverRefused(Exception):
+    """A lever that was not pulled right; `status` is HTTP."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+
+
+class Display(Protocol):
+    """How a venue writes accounts and orders."""
+
+    def account(self, name: str) -> dict[str, Any]:
+        """An account's state, JSON-ready."""
+        ...
+
+    def report(self, instrument: Instrument, report: OrderReport) -> dict[str, Any]:
+        """What became of an order, JSON-ready."""
+        ...
+
+
+class Control:
+    """Handlers of the levers."""
+
+    def __init__(self, stage: Stage, pump: Pump, display: Display) -> None:
+        self._stage = stage
+        self._pump = pump
+        self._display = display
+
+    def register(self, router: web.UrlDispatcher) -> None:
+        """Add the routes."""
+        levers: tuple[tuple[str, str, Callable[[web.Request, bytes], Any]], ...] = (
+            ("GET", "/_sim/events", self._events),
+            ("GET", "/_sim/state", self._state),
+            ("GET", "/_sim/faults", self._list_faults),
+            ("POST", "/_sim/faults", self._add_faults),
+            ("DELETE", "/_sim/faults", self._clear_faults),
+            ("POST", "/_sim/shock", self._shock),
+            ("POST", "/_sim/trade", self._trade),
+            ("POST", "/_sim/halt", self._halt),
+            ("POST", "/_sim/quiet", self._quiet),
+            ("POST", "/_sim/expire", self._expire),
+            ("POST", "/_sim/index", self._index),
+        )
+        for method, path, lever in levers:
+            router.add_route(method, path, _guarded(lever))
+
+    def _events(self, request: web.Request, _raw: bytes) -> Any:
+        since = request.query.get("since", "0")
+        if not since.isdecimal():
+            raise _bad("since must be a whole number")
+        return self._stage.engine.events(int(since))
+
+    def _state(self, _request: web.Request, _raw: bytes) -> Any:
+        return {name: self._display.account(name) for name in self._stage.accounts()}
+
+    def _list_faults(self, _request: web.Request, _raw: bytes) -> Any:
+        return self._stage.faults.listing()
+
+    def _add_faults(self, _request: web.Request, raw: bytes) -> Any:
+        try:
+            faults = decode_faults(raw)
+        except ValueError as fault:
+            raise _bad(str(fault)) from None
+        return {"ids": [self._stage.faults.add(fault) for fault in faults]}
+
+    def _clear_faults(self, request: web.Request, _raw: bytes) -> Any:
+        number = request.query.get("id")
+        if number is None:
+            return {"removed": self._stage.faults.clear()}
+        if not number.isdecimal():
+            raise _bad("id must be a whole number")
+        return {"removed": int(self._stage.faults.remove(int(number)))}
+
+    def _shock(self, _request: web.Request, raw: bytes) -> Any:
+        order = _decode(raw, Shock)
+        self._instrument(order.market_id)
+        flow = self._pump.flow(order.market_id)
+        if flow is None:
+            raise LeverRefused(409, "NO_FLOW", f"{order.market_id} has no counter-flow to push")
+        direction = self._direction(order)
+        flow.shock(order.bps_per_second, direction, order.duration_s)
+        return {"direction": direction}
+
+    def _direction(self, order: Shock) -> int:
+        if order.against is None:
+            if order.direction not in {1, -1}:
+                raise _bad("direction must be 1 or -1, or against must name an account")
+            return int(order.direction or 0)
+        if order.against not in self._stage.accounts():
+            raise LeverRefused(404, "UNKNOWN_ACCOUNT", f"no account {order.against}")
+        held = self._stage.engine.position(order.against, order.market_id).lots
+        return 1 if held < 0 else -1
+
+    def _trade(self, _request: web.Request, raw: bytes) -> Any:
+        order = _decode(raw, CrowdTrade)
+        instrument = self._instrument(order.market_id)
+        lots = instrument.lots(_number(order.quantity))
+        price = None
+        if order.price is not None:
+            price = instrument.price_ticks(_number(order.price), order.side)
+        report = crowd_trade(self._stage.engine, order.market_id, order.side, lots, price)
+        return self._display.report(instrument, report)
+
+    def _halt(self, _request: web.Request, raw: bytes) -> Any:
+        switch = _decode(raw, Switch)
+        self._instrument(switch.market_id)
+        self._stage.engine.halt(switch.market_id, halted=switch.on)
+        return {"halted": switch.on}
+
+    def _quiet(self, _request: web.Request, raw: bytes) -> Any:
+        switch = _decode(raw, Switch)
+        self._instrument(switch.market_id)
+        self._pump.set_quiet(switch.market_id, quiet=switch.on)
+        return {"quiet": switch.on}
+
+    def _expire(self, _request: web.Request, raw: bytes) -> Any:
+        switch = _decode(raw, Switch)
+        self._instrument(switch.market_id)
+        self._stage.expire(switch.market_id)
+        return {"expired": True}
+
+    def _index(self, _request: web.Request, raw: bytes) -> Any:
+        order = _decode(raw, Index)
+        self._instrument(order.market_id)
+        price = None if order.price is None else _number(order.price)
+        self._stage.engine.set_index(order.market_id, price)
+        return {"index": order.price}
+
+    def _instrument(self, symbol: str) -> Instrument:
+        if symbol not in self._stage.listed():
+            raise LeverRefused(404, "UNKNOWN_MARKET", f"there is no market {symbol}")
+        return self._stage.engine.market_rules(symbol).instrument
+
+
+def _bad(message: str) -> LeverRefused:
+    return LeverRefused(400, "INVALID_REQUEST", message)
+
+
+def _guarded(
+    lever: Callable[[web.Request, bytes], Any],
+) -> Callable[[web.Request], Any]:
+    async def serve(request: web.Request) -> web.Response:
+        raw = await request.read()
+        try:
+            _require_loopback(request)
+            body = lever(request, raw)
+        except LeverRefused as error:
+            shown = {"error": error.code, "message": error.message}
+            return _json(error.status, shown)
+        return _json(200, body)
+
+    return serve
+
+
+def _require_loopback(request: web.Request) -> None:
+    if not ip_address(request.remote or "0.0.0.0").is_loopback:
+        raise LeverRefused(403, "FORBIDDEN", "the levers work from loopback only")
+
+
+def _decode(raw: bytes, kind: type[_Lever]) -> _Lever:
+    try:
+        return msgspec.json.decode(raw, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError) as fault:
+        raise _bad(str(fault)) from None
+
+
+def _number(text: str) -> Decimal:
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        raise _bad(f"{text} is not a decimal number") from None
+    if not number.is_finite() or number <= 0:
+        raise _bad(f"{text} must be a positive number")
+    return number
+
+
+def _json(status: int, body: Any) -> web.Response:
+    return web.Response(
+        status=status, body=msgspec.json.encode(body), content_type="application/json"
+    )
