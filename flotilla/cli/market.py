@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from typing import TypeVar
 
 import click
@@ -142,6 +143,9 @@ def show(name: str, *, as_json: bool) -> None:
         return
     for key in ("market", "state", "reason", "epoch", "sessions", "cycles", "requotes", "fills"):
         click.echo(f"{key:<10} {status[key]}")
+    if status["progress"] is not None and (until_ms := status["progress"]["dead_man_until_ms"]):
+        until = datetime.fromtimestamp(until_ms / 1_000, UTC)
+        click.echo(f"{'dead man':<10} armed until {until:%Y-%m-%d %H:%M:%S} UTC, when last told")
     for change in status["history"]:
         click.echo(f"  {change['at'][:19]}  {change['state']:<14} {change['reason']}")
 
