@@ -123,8 +123,9 @@ class DeadManPort(Protocol):
     async def release(self, holder: str) -> bool:
         """Nothing of this holder rests any more. The last holder disarms; True when disarmed.
 
-        Stays armed (False) while others hold it or the venue lists any order of the account.
-        Raises as `keep` does; the timer then runs out by itself, which is safe.
+        A holder that has not kept it for as long as the timer runs is none any more. Stays armed
+        (False) while others hold it or the venue lists any order of the account. Raises as `keep`
+        does; the timer then runs out by itself, which is safe.
         """
 
 

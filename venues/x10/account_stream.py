@@ -54,14 +54,19 @@ class AccountStream:
         self._numbering = Numbering()
         self._waiting = []
         opened = asyncio.Event()
+        parts = [
+            asyncio.ensure_future(self._listen(opened)),
+            asyncio.ensure_future(self._backfill(opened)),
+        ]
+        # No task group: one that fails while it waits leaves a cancellation behind in Python 3.11.
         try:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self._listen(opened))
-                await opened.wait()
-                await self._backfill()
-        except BaseExceptionGroup as several:
-            # The first is the cause; the others are its consequences.
-            raise several.exceptions[0] from None
+            done, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_EXCEPTION)
+        finally:
+            for part in parts:
+                part.cancel()
+            await asyncio.gather(*parts, return_exceptions=True)
+        for part in done:
+            part.result()
 
     async def _listen(self, opened: asyncio.Event) -> None:
         await listen(
@@ -75,7 +80,8 @@ class AccountStream:
             ping_s=self._config.ping_s,
         )
 
-    async def _backfill(self) -> None:
+    async def _backfill(self, opened: asyncio.Event) -> None:
+        await opened.wait()
         trades = await self._history.back_to_id(self._account.last_trade_id)
         positions = await self._reads.get("/user/positions", decode_positions, {})
         self._account.snapshot(positions.data, trades)

@@ -16,15 +16,16 @@ from venues.x10.settings import TIERS, read_settings
 from venues.x10.signing import private_number, public_of
 
 VENUE = "x10"
+_MAIN, _TEST = "SN_MAIN", "SN_SEPOLIA"
 _KNOWN = {
-    "api.starknet.extended.exchange": ("SN_MAIN", "wss://api.starknet.extended.exchange"),
+    "api.starknet.extended.exchange": (_MAIN, "wss://api.starknet.extended.exchange"),
     "api.starknet.sepolia.extended.exchange": (
-        "SN_SEPOLIA",
+        _TEST,
         "wss://api.starknet.sepolia.extended.exchange",
     ),
 }
 _STREAM_PATH = "/stream.extended.exchange/v1"
-_LONGEST_EXPIRY_S = {"SN_MAIN": 90 * 86_400, "SN_SEPOLIA": 28 * 86_400}
+_LONGEST_EXPIRY_S = {_MAIN: 90 * 86_400, _TEST: 28 * 86_400}
 _CANCEL_SHARE = Decimal("0.15")
 
 
@@ -138,7 +139,12 @@ class X10Config:
         if not self.domain:
             raise ConfigurationFault(
                 f"domain: it is missing and does not follow from {host}; "
-                "give SN_MAIN or SN_SEPOLIA, what the venue there checks signatures for"
+                f"give {_MAIN} or {_TEST}, what the venue there checks signatures for"
+            )
+        if self.domain == _MAIN and not Address.parse(self.base_url).secure:
+            raise ConfigurationFault(
+                f"domain: {host} is reached over plain http, so it is a simulated venue, and what "
+                f"is signed for {_MAIN} would be valid at the real one; give {_TEST}"
             )
         expected = _KNOWN.get(host, (self.domain, ""))[0]
         if self.domain != expected:

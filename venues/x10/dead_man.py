@@ -31,7 +31,7 @@ class DeadMan:
         self._clock = clock
         self._timer_ns = timer_s * NS_PER_S
         self._countdown = timer_s * _UNITS[unit]
-        self._holders: set[str] = set()
+        self._holders: dict[str, int] = {}
         self._renewed_ns: int | None = None
         self._calling = asyncio.Lock()
 
@@ -41,8 +41,8 @@ class DeadMan:
         Asks the venue only when a third of the timer has gone by since the last renewal. Raises
         Refused, NotSent or Unresolved when it had to ask; the timer may then be running out.
         """
-        self._holders.add(holder)
         async with self._calling:
+            self._holders[holder] = self._clock.monotonic_ns()
             now_ns = self._clock.monotonic_ns()
             if self._renewed_ns is None or now_ns - self._renewed_ns >= self._timer_ns // 3:
                 await self._cancels.timer(self._countdown)
@@ -53,14 +53,20 @@ class DeadMan:
     async def release(self, holder: str) -> bool:
         """Nothing of this holder rests any more. The last holder disarms; True when disarmed.
 
-        Stays armed (False) while others hold it or the venue lists any order of the account.
-        Raises as `keep` does; the timer then runs out by itself, which is safe.
+        A holder that has not kept it for as long as the timer runs is none any more. Stays armed
+        (False) while others hold it or the venue lists any order of the account. Raises as `keep`
+        does; the timer then runs out by itself, which is safe.
         """
-        self._holders.discard(holder)
+        self._holders.pop(holder, None)
         async with self._calling:
-            if self._holders or await self._list_all() or self._holders:
+            if self._held() or await self._list_all() or self._held():
                 return False
             # Whatever comes of the call, the next `keep` has to arm anew.
             self._renewed_ns = None
             await self._cancels.timer(0)
             return True
+
+    def _held(self) -> bool:
+        """Whether anybody asked for the timer within its own time: who left does not say so."""
+        since_ns = self._clock.monotonic_ns() - self._timer_ns
+        return any(asked_ns > since_ns for asked_ns in self._holders.values())
