@@ -142,6 +142,19 @@ class Book:
                 return sign * key
         return None
 
+    def of_others(self, side: Side, own: Mapping[Ticks, Lots], depth: int) -> tuple[Level, ...]:
+        """The best `depth` levels of a side as others made them, best first: our lots taken out."""
+        order, sizes, sign = self._side(side)
+        found: list[Level] = []
+        for key in reversed(order):
+            if len(found) == depth:
+                break
+            price = sign * key
+            lots = sizes[key] - own.get(price, 0)
+            if lots > 0:
+                found.append((price, lots))
+        return tuple(found)
+
     def imbalance(self, depth: int) -> Decimal | None:
         """(bids - asks) / (bids + asks) by lots over the best `depth` (1 or more) levels.
 

@@ -19,7 +19,7 @@ from desk.orders import (
 from desk.permit import Permit
 from desk.planning import PlanRules, plan
 from desk.quoting.decide import QuoteModel, QuoteTarget
-from desk.quoting.view import View
+from desk.quoting.view import Depth, View
 from desk.quoting.volatility import MinuteReturns
 from desk.risk.gate import Denied
 from desk.units import NS_PER_MS, NS_PER_S, Side
@@ -99,6 +99,7 @@ class MarketLoop:
         self._phase, self._reason = Phase.WAITING, "no book yet"
         self._now_ns = 0
         self._touch: tuple[int, int] | None = None
+        self._depth: Depth | None = None
         self._book_heard_ns = 0
         self._mid_x2: int | None = None
         self._waiting_since_ns: int | None = None
@@ -301,9 +302,10 @@ class MarketLoop:
                 mid_x2=best_bid + best_ask,
                 inventory=inventory,
                 sigma_bps=self._sigma_bps(),
+                depth=self._depth,
             )
         )
-        return self._refusals.only_reducing(target, inventory, now_ns)
+        return self._refusals.allowed(target, inventory, now_ns)
 
     def _sigma_bps(self) -> Decimal | None:
         own = self._returns.sigma_bps()
@@ -315,13 +317,13 @@ class MarketLoop:
         self._resnapshot = self._health.feed(event) or self._resnapshot
         self._caused_ns = self._book_heard_ns = event.received_ns
         # The venue's book shows our own orders too; a mid that follows them drifts with our skew.
-        bid = self._book.best_of_others(Side.BUY, self._working.lots_by_price(Side.BUY))
-        ask = self._book.best_of_others(Side.SELL, self._working.lots_by_price(Side.SELL))
+        bids, asks = self._working.lots_by_price(Side.BUY), self._working.lots_by_price(Side.SELL)
+        bid = self._book.best_of_others(Side.BUY, bids)
+        ask = self._book.best_of_others(Side.SELL, asks)
+        self._touch = None if bid is None or ask is None else (bid, ask)
         if bid is not None and ask is not None:
-            self._touch, self._mid_x2 = (bid, ask), bid + ask
+            self._mid_x2, self._depth = bid + ask, self._model.depth(self._book, bids, asks)
             self._returns.observe(bid + ask, event.received_ns)
-        else:
-            self._touch = None
 
     def _hear(self, fills: tuple[Fill, ...]) -> tuple[Fill, ...]:
         new = tuple(fill for fill in fills if self._standing.hear(fill))

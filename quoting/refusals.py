@@ -1,10 +1,11 @@
-"""What refusals mean for the next cycles: wait, only reduce, or leave.
+"""What refusals mean for the next cycles: wait, only reduce, rest a slot, or leave.
 
 A margin refusal is a signal to de-risk, never one to retry (ocx.md section 6.3).
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
+from desk.identity import OrderIdentity, Slot
 from desk.lifecycle import SessionReason
 from desk.orders import BatchOutcome, OrderUpdate, OutcomeKind, RejectReason
 from desk.quoting.decide import QuoteTarget
@@ -17,6 +18,8 @@ _DENIED_REST_NS = NS_PER_S
 _REPRICE_WAIT_NS = NS_PER_S
 _IN_A_ROW = 5
 _VANISHED_IN_A_ROW = 3
+_SLOT_IN_A_ROW = 3
+_SLOT_REST_NS = 30 * NS_PER_S
 
 _LEAVE_AT_ONCE = {
     RejectReason.AUTH: SessionReason.REFUSED,
@@ -47,6 +50,7 @@ class Refusals:
         self._reduce_until_ns = 0
         self._reprice_after_ns: int | None = None
         self._leave: Leave | None = None
+        self._slots = SlotRests()
 
     def hear(self, outcome: BatchOutcome, now_ns: int) -> None:
         """Take the answer of one batch."""
@@ -58,6 +62,11 @@ class Refusals:
         self._vanished = self._vanished + 1 if vanished else 0
         refused = [order for order in outcome.orders if order.kind is OutcomeKind.REJECTED]
         self.rejects += len(refused)
+        for order in outcome.orders:
+            if order.kind is OutcomeKind.ACCEPTED:
+                self._slots.acknowledged(order.client_order_id)
+            elif order.kind is OutcomeKind.REJECTED and outcome.retry_after_s is None:
+                self._slots.refused(order.client_order_id, order.reason, now_ns)
         if not refused:
             self._row = 0
             return
@@ -80,8 +89,11 @@ class Refusals:
 
     def hear_update(self, update: OrderUpdate, now_ns: int) -> None:
         """Take the end of an order that the venue had acknowledged before."""
+        if update.resting:
+            self._slots.rests(update.client_order_id)
         if update.resting or update.reason is None:
             return
+        self._slots.refused(update.client_order_id, update.reason, now_ns, late=True)
         self.rejects += 1
         if update.reason is RejectReason.POST_ONLY:
             self._reprice_after_ns = update.received_ns
@@ -131,12 +143,92 @@ class Refusals:
         """The end of the session, if refusals demand it."""
         return self._leave
 
-    def only_reducing(self, target: QuoteTarget, inventory: Lots, now_ns: int) -> QuoteTarget:
+    def allowed(self, target: QuoteTarget, inventory: Lots, now_ns: int) -> QuoteTarget:
+        """What of a target may be sent just now: without slots at rest, perhaps only reducing."""
+        return self._slots.without_resting(self._only_reducing(target, inventory, now_ns), now_ns)
+
+    def _only_reducing(self, target: QuoteTarget, inventory: Lots, now_ns: int) -> QuoteTarget:
         """After a margin refusal: keep only the side that reduces the inventory."""
         if now_ns >= self._reduce_until_ns:
             return target
         levels = tuple(level for level in target.levels if level.slot.side.sign * inventory < 0)
         return replace(target, levels=levels, reason="only reducing after a margin refusal")
+
+
+@dataclass(slots=True, kw_only=True)
+class _Refused:
+    """How often one slot was refused in a row, and the last of it."""
+
+    times: int
+    order: tuple[int, int]
+    late: bool
+    reason: str
+    until_ns: int
+
+
+class SlotRests:
+    """Places of the ladder that are refused again and again: three times in a row, then a rest.
+
+    After 30 s the place is tried once; if it is refused again it rests again. Routine refusals do
+    not count. Orders are told apart by epoch and cycle: one order counts once, and what is heard of
+    an older one says nothing about the place now.
+    """
+
+    def __init__(self) -> None:
+        self._slots: dict[Slot, _Refused] = {}
+
+    def refused(
+        self, client_id: str, reason: RejectReason | None, now_ns: int, *, late: bool = False
+    ) -> None:
+        """One order was refused; `late`: after it had been acknowledged."""
+        identity = OrderIdentity.decode(client_id)
+        if reason in _ROUTINE or identity is None:
+            return
+        order = (identity.epoch, identity.cycle)
+        before = self._slots.get(identity.slot)
+        if before is not None and before.order >= order:
+            return
+        times = 1 if before is None else before.times + 1
+        self._slots[identity.slot] = _Refused(
+            times=times,
+            order=order,
+            late=late,
+            reason=(reason or RejectReason.OTHER).value,
+            until_ns=now_ns + _SLOT_REST_NS if times >= _SLOT_IN_A_ROW else 0,
+        )
+
+    def acknowledged(self, client_id: str) -> None:
+        """An order was accepted: no proof where the last was refused after the same word."""
+        self._forget(client_id, late=False)
+
+    def rests(self, client_id: str) -> None:
+        """An order stands in the venue's book."""
+        self._forget(client_id, late=True)
+
+    def _forget(self, client_id: str, *, late: bool) -> None:
+        # Hardly ever is anything remembered, and reading an id takes longer than asking.
+        if not self._slots or (identity := OrderIdentity.decode(client_id)) is None:
+            return
+        before = self._slots.get(identity.slot)
+        if before is None or before.order >= (identity.epoch, identity.cycle):
+            return
+        if late or not before.late:
+            del self._slots[identity.slot]
+
+    def without_resting(self, target: QuoteTarget, now_ns: int) -> QuoteTarget:
+        """The target without the slots at rest; its reason says which, and what refused them."""
+        resting = {slot for slot, one in self._slots.items() if now_ns < one.until_ns}
+        if not resting:
+            return target
+        levels = tuple(level for level in target.levels if level.slot not in resting)
+        said = [
+            f"{level.slot.side.value} {level.slot.level}: rests, refused "
+            f"{self._slots[level.slot].times} times in a row ({self._slots[level.slot].reason})"
+            for level in target.levels
+            if level.slot in resting
+        ]
+        reason = "; ".join([*filter(None, [target.reason]), *said])
+        return replace(target, levels=levels, reason=reason)
 
 
 def left_stale(outcome: BatchOutcome) -> bool:

@@ -8,7 +8,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 from desk.instrument import Instrument
-from desk.quoting.parameters import QuoteParameters
+from desk.quoting.parameters import QuoteParameters, QuoteStyle
 from desk.units import Lots
 
 
@@ -36,24 +36,38 @@ class InventoryRule:
     """Skew and room of one market against its inventory cap, valued at the mid.
 
     Beyond the cap (the mid moved, or a position was taken over) the skew stays what it is at the
-    cap: quotes lean, they do not run away.
+    cap: quotes lean, they do not run away. `calm` is the share of the cap up to which nothing is
+    moved, in units of `cap.over`.
     """
 
     cap: Notional
     strength: int
     whole: int
+    calm: int
 
     @classmethod
     def prepare(cls, parameters: QuoteParameters, instrument: Instrument) -> "InventoryRule":
-        """`strength / whole` is the skew at the cap over the cap, in fractions of the spread."""
+        """`strength / whole` is the skew at the cap over the cap.
+
+        It is a fraction of the spread, in the imbalance style of the price.
+        """
         cap = Notional.of(parameters.inventory_cap, instrument)
-        skew = Fraction(parameters.skew)
-        return cls(cap=cap, strength=skew.numerator, whole=skew.denominator * cap.over)
+        of_price = parameters.style is QuoteStyle.IMBALANCE
+        skew = Fraction(parameters.skew_factor if of_price else parameters.skew)
+        calm = Fraction(parameters.skew_dead_band if of_price else 0)
+        return cls(
+            cap=cap,
+            strength=skew.numerator,
+            whole=skew.denominator * cap.over,
+            calm=int(calm * cap.over),
+        )
 
     def lean(self, inventory: Lots, mid_x2: int) -> int:
-        """Skew as `lean / whole` of the spread: above zero when long, which lowers both sides."""
+        """Skew as `lean / whole`: above zero when long, which lowers both sides."""
         cap = self.cap
         share = inventory * mid_x2 * cap.under
+        if abs(share) <= self.calm:
+            return 0
         return self.strength * max(-cap.over, min(cap.over, share))
 
     def room(self, inventory: Lots, mid_x2: int) -> tuple[Lots, Lots]:

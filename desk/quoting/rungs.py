@@ -14,12 +14,13 @@ class Rungs:
     """What a style would show: (price, full size) by side, innermost first, all levels.
 
     `width` is the distance from the innermost bid to the innermost ask before rounding and skew,
-    in micro-bps of the mid.
+    `shift` how far both sides were moved, down when above zero; both in micro-bps of the mid.
     """
 
     bids: list[Level]
     asks: list[Level]
     width: int
+    shift: int
 
 
 def kept_apart(bids: list[Ticks], asks: list[Ticks], view: View) -> tuple[list[Ticks], list[Ticks]]:

@@ -201,6 +201,24 @@ def test_the_best_of_others_looks_past_our_own_orders() -> None:
     assert (kept.lots_at(Side.SELL, 104), kept.lots_at(Side.SELL, 105)) == (8, 0)
 
 
+@given(sides(1, 20), sides(21, 40), st.dictionaries(st.integers(1, 40), st.integers(0, 9)))
+@settings(deadline=None, max_examples=200)
+def test_the_levels_of_others_are_what_remains_without_ours(
+    bids: list[Level], asks: list[Level], own: dict[int, int]
+) -> None:
+    kept = Book()
+    assert kept.apply(replace(SNAPSHOT, bids=bids, asks=asks)) is None
+    for side in Side:
+        theirs = [
+            (price, lots - own.get(price, 0))
+            for price, lots in kept.levels(side)
+            if lots > own.get(price, 0)
+        ]
+        for depth in (1, 3, 20):
+            assert kept.of_others(side, own, depth) == tuple(theirs[:depth])
+        assert kept.best_of_others(side, own) == (theirs[0][0] if theirs else None)
+
+
 def test_imbalance_counts_the_best_levels_only() -> None:
     assert book().imbalance(1) == Decimal("0.4286")
     assert book().imbalance(9) == Decimal(0)

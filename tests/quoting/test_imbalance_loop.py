@@ -98,6 +98,5 @@ def test_a_book_too_thin_pulls_everything_until_it_is_deep_again() -> None:
 
 def test_our_own_depth_does_not_make_a_thin_book_deep() -> None:
     loop, batch = quoting(others(20, 20))
-    thin = replace(shown(3 * NS_PER_S, others(20, 20, levels=1), batch))
-    loop.apply(thin)
+    loop.apply(shown(3 * NS_PER_S, others(20, 20, levels=1), batch))
     assert [type(action) for action in loop.decide(3 * NS_PER_S)] == [ClearAll]

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from desk.instrument import Instrument
 from desk.quoting.decide import QuoteModel, QuoteTarget, TargetLevel
-from desk.quoting.parameters import QuoteParameters, QuoteStyle
-from desk.quoting.view import View
+from desk.quoting.parameters import QuoteParameters, QuoteStyle, Sizing
+from desk.quoting.view import Depth, View
 from desk.units import Side, Ticks
 
 CARD_INSTRUMENT = Instrument(
@@ -33,12 +33,12 @@ class Case:
     view: View
     cap_lots: int
 
-    def full_lots(self, price: Ticks) -> int:
-        """The size of a level nothing cuts: at the mid, or at its own price in the touch style."""
-        touch = self.parameters.style is QuoteStyle.TOUCH
-        at = Fraction(price) if touch else Fraction(self.view.mid_x2, 2)
+    def full_lots(self, level: TargetLevel) -> int:
+        """The size of a level nothing cuts: at the mid, in other styles at its own price."""
+        at_mid = self.parameters.style is QuoteStyle.SPREAD
+        at = Fraction(self.view.mid_x2, 2) if at_mid else Fraction(level.price)
         lot = Fraction(self.instrument.notional(1, 1))
-        return int(Fraction(self.parameters.level_notional) / (lot * at))
+        return int(Fraction(self.parameters.level_worths[level.slot.level]) / (lot * at))
 
     @property
     def share(self) -> Fraction:
@@ -60,7 +60,7 @@ class Case:
         model = self.model
         lean = model.inventory.lean(self.view.inventory, self.view.mid_x2)
         rungs = model.style.rungs(self.view, lean, model.inventory.whole)
-        assert rungs is not None
+        assert not isinstance(rungs, str)
         return [price for price, _ in rungs.bids], [price for price, _ in rungs.asks]
 
     @property
@@ -80,7 +80,7 @@ def decimals(low: str, high: str, places: int = 3) -> st.SearchStrategy[Decimal]
     return st.decimals(Decimal(low), Decimal(high), places=places)
 
 
-sizes = st.builds(
+_steps = st.builds(
     lambda digit, exponent: Decimal(digit).scaleb(exponent),
     st.sampled_from([1, 2, 5, 25]),
     st.integers(-8, 1),
@@ -92,11 +92,21 @@ def instruments(draw: st.DrawFn) -> Instrument:
     return Instrument(
         venue="paper",
         symbol="TEST",
-        tick_size=draw(sizes),
-        lot_size=draw(sizes),
+        tick_size=draw(_steps),
+        lot_size=draw(_steps),
         multiplier=draw(st.sampled_from([Decimal(1), Decimal("0.01"), Decimal(100)])),
         maker_fee_bps=draw(decimals("-2", "10")),
     )
+
+
+depths = st.builds(
+    Depth,
+    bid_levels=st.integers(2, 5),
+    ask_levels=st.integers(2, 5),
+    bid_lots=st.integers(2, 10**6),
+    ask_lots=st.integers(2, 10**6),
+)
+"""Deep enough to quote by."""
 
 
 @st.composite
@@ -115,17 +125,25 @@ def cases(draw: st.DrawFn, style: QuoteStyle | None = None) -> Case:
         mid_x2=mid_x2,
         inventory=draw(st.integers(-cap_lots - 100, cap_lots + 100)),
         sigma_bps=draw(decimals("0", "80", 4)),
+        depth=draw(depths),
     )
     levels = draw(st.integers(1, 6))
-    least = draw(decimals("0", "50"))
+    least = draw(decimals("0.001", "50"))
     parameters = QuoteParameters(
         style=draw(st.sampled_from(QuoteStyle)) if style is None else style,
         levels=levels,
+        sizing=draw(st.sampled_from(Sizing)),
+        level_percent=draw(decimals("0.01", "100", 2)),
+        level_tiers=tuple(draw(st.lists(decimals("0.01", "1", 2), min_size=6, max_size=6))),
         level_notional=lot_at_mid * level_lots,
         level_spacing_bps=draw(decimals("0", "20")),
         offset_divisor=draw(st.integers(levels + 1, 20_000)),
         spread_bps=draw(st.none() | decimals("50", "300")),
         min_spread_bps=least,
+        max_spread_bps=least + draw(decimals("0", "300")),
+        max_book_spread_bps=Decimal(10) ** 20,
+        skew_factor=draw(decimals("0", "0.1", 4)),
+        skew_dead_band=draw(decimals("0", "0.99", 2)),
         skew=draw(decimals("0", "1")),
         inventory_cap=lot_at_mid * cap_lots,
     )

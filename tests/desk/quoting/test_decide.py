@@ -67,7 +67,7 @@ def test_only_the_opposite_cap_cuts_the_reducing_side(case: Case) -> None:
     levels = side_of(case.target, reducing)
     to_the_cap = case.cap_lots + abs(inventory)
     if sum(level.lots for level in levels) < to_the_cap:
-        assert all(level.lots == case.full_lots(level.price) for level in levels)
+        assert all(level.lots == case.full_lots(level) for level in levels)
         left_out = case.target.reason.split("; ")
         assert not any(said.startswith(reducing.value) and "room" in said for said in left_out)
 
@@ -77,8 +77,8 @@ def test_only_the_opposite_cap_cuts_the_reducing_side(case: Case) -> None:
 def test_room_is_spent_from_the_inside_outward(case: Case) -> None:
     for side in Side:
         levels = side_of(case.target, side)
-        assert all(level.lots == case.full_lots(level.price) for level in levels[:-1])
-        assert all(level.lots <= case.full_lots(level.price) for level in levels[-1:])
+        assert all(level.lots == case.full_lots(level) for level in levels[:-1])
+        assert all(level.lots <= case.full_lots(level) for level in levels[-1:])
 
 
 @given(cases(), st.integers(1, 50), st.integers(0, 50), st.data())

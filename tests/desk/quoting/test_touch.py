@@ -163,8 +163,9 @@ def test_no_skew_means_the_holding_moves_no_price(case: Case) -> None:
 @given(touch_cases)
 @properties
 def test_no_order_is_worth_more_than_asked_for(case: Case) -> None:
+    worths = case.parameters.level_worths
     for level in case.target.levels:
-        assert case.instrument.notional(level.price, level.lots) <= case.parameters.level_notional
+        assert case.instrument.notional(level.price, level.lots) <= worths[level.slot.level]
 
 
 def test_a_level_under_the_minimum_size_is_skipped_and_said() -> None:

@@ -26,7 +26,8 @@ from quoting.setup import LoopSetup
 from tests.support.alone import Counts, NoKillFile, OwnBoard, OwnLease, OwnLedger
 from tests.venues.storm.harness import Gust, StormHarness
 
-_BLOWS_S = 1.2
+_BLOWS_S = 2.0
+_GUSTINESS = 0.15
 _CALM_S = 12.0
 _LEASE_MS = 60_000
 _NOTHING = LedgerFacts(
@@ -72,7 +73,7 @@ class Storm:
         loop = asyncio.get_running_loop()
         until = loop.time() + _BLOWS_S
         while loop.time() < until:
-            if dice.random() < 0.6:
+            if dice.random() > _GUSTINESS:
                 side = dice.choice((Side.BUY, Side.SELL))
                 await self.harness.trade(side, dice.randint(1, 40) * self._unit())
             else:

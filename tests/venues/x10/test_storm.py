@@ -18,12 +18,15 @@ from venues.x10.simulator.settings import Orders, ReplaceEvents, SignatureCheck
 
 _COUNT = int(os.environ.get("FLOTILLA_STORMS", "6"))
 _FIRST = int(os.environ.get("FLOTILLA_STORM_SEED", "1"))
-_GUSTS = (
-    *COMMON,
+_REPLACES = (
     Gust(kind=FaultKind.ORDER_REFUSED, target=Target.ORDERS, match={"code": 1142}),
     Gust(kind=FaultKind.FILL_RACING_REPLACE, target=Target.ORDERS, match={"delay_s": 0.05}),
     Gust(kind=FaultKind.FILL_INSIDE_REPLACE, target=Target.ORDERS),
     Gust(kind=FaultKind.ENGINE_REJECT, target=Target.ORDERS, match={"reason": "POST_ONLY_FAILED"}),
+)
+_GUSTS = (
+    *_REPLACES * 4,
+    *COMMON,
     Gust(kind=FaultKind.EMPTY_SNAPSHOT, target=Target.ACCOUNT_STREAM),
     Gust(kind=FaultKind.CONNECT_REFUSED, target=Target.ACCOUNT_STREAM),
     Gust(kind=FaultKind.SLOW_RESPONSE, target=Target.ORDERS, match={"delay_s": 0.05}),
@@ -65,7 +68,7 @@ async def open_storm(seed: int) -> AsyncIterator[X10Storm]:
         steps_per_s=50,
         markets=(replace(MARKET, regime="jump"),),
     )
-    async with x10_harness(given) as calm:
+    async with x10_harness(given, settling_ms=50) as calm:
         yield X10Storm(sim=calm.sim, venue=calm.venue, instrument=calm.instrument)
 
 
