@@ -28,6 +28,7 @@ from desk.errors import ConfigurationFault, VenueError
 from desk.identity import MarketId
 from desk.instrument import Instrument
 from desk.ports import Venue
+from desk.quoting.against_market import against_market
 from desk.records import ControlDecision, Kill
 from desk.units import NS_PER_MS
 from quoting.agreement import StandDownReport, agree
@@ -51,7 +52,7 @@ class MarketActivities:
         """Check everything that must hold before a market may be quoted; change nothing."""
         with as_application_errors():
             venue, instrument = await self._market(request.market)
-            if problems := _against_instrument(request, instrument):
+            if problems := _problems(request, instrument):
                 raise ConfigurationFault("; ".join(problems))
             kills = await standing_kills(self._ports.board, self._ports.ledger, request.market)
             if kills or self._ports.kill_file.present():
@@ -215,23 +216,10 @@ class MarketActivities:
         return venue, instruments[market.symbol]
 
 
-def _against_instrument(request: PreflightInput, instrument: Instrument) -> list[str]:
-    """What contradicts the market's own rules, in sentences."""
-    fee = instrument.maker_fee_bps
-    least = instrument.min_notional
-    found = list(request.parameters.problems()) + list(request.limits.problems())
-    if request.parameters.level_notional < least:
-        found.append(
-            f"level_notional: {request.parameters.level_notional} is below the market's minimum "
-            f"of {least}; raise it"
-        )
-    spread = request.parameters.spread_bps
-    if spread is not None and spread < 2 * fee:
-        found.append(
-            f"spread_bps: {spread} does not pay two maker fees of {fee} bps; raise it to "
-            f"{2 * fee} or leave it out"
-        )
-    return found
+def _problems(request: PreflightInput, instrument: Instrument) -> list[str]:
+    """What contradicts itself, or else the market's own rules, in sentences."""
+    found = [*request.parameters.problems(), *request.limits.problems()]
+    return found or list(against_market(request.parameters, instrument))
 
 
 def _killed_sentence(market: MarketId, kills: Sequence[Kill]) -> str:

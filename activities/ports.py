@@ -7,6 +7,7 @@ from desk.identity import MarketId
 from desk.ports import (
     AlertPort,
     Clock,
+    HedgeBook,
     KillBoard,
     KillFile,
     LeasePort,
@@ -28,6 +29,7 @@ class ActivityPorts:
     kill_file: KillFile
     writer: LedgerWriter
     ledger: LedgerReader
+    hedges: HedgeBook
     alerts: AlertPort
     clock: Clock
     meter: Callable[[MarketId], SessionMeter]

@@ -6,6 +6,7 @@ Every method says which errors come out: `Refused` (the venue said no), `NotSent
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Protocol
 
 from desk.identity import MarketId
@@ -21,7 +22,7 @@ from desk.orders import (
     VenueOrder,
     VenuePosition,
 )
-from desk.records import ControlDecision, Kill, LedgerFacts, LedgerRecord
+from desk.records import ControlDecision, HedgeObligation, Kill, LedgerFacts, LedgerRecord
 from desk.risk.approval import Approved
 
 
@@ -321,6 +322,33 @@ class LedgerReader(Protocol):
 
     async def lift_kill(self, scope: str, by: str, reason: str) -> bool:
         """Record that a kill was lifted; False when none was in force at that scope."""
+
+
+class HedgeBook(Protocol):
+    """Hedges owed, durably; at most one is open for a hedge market. All raise Unavailable."""
+
+    async def quantity(self, market: MarketId) -> Decimal:
+        """Signed base units that a market's booked fills add up to; zero when it never traded."""
+
+    async def open_for(self, hedge: MarketId) -> HedgeObligation | None:
+        """The open obligation at a hedge market."""
+
+    async def owe(
+        self, source: MarketId, hedge: MarketId, epoch: int, owed: int, position: int
+    ) -> HedgeObligation:
+        """Open an obligation of signed lots at this position, or give the one already open."""
+
+    async def progress(self, number: int, owed: int, position: int) -> bool:
+        """Note what is owed now, and the ledger's position; False when it is not open."""
+
+    async def discharge(self, number: int, source: Decimal, hedge: Decimal, reason: str) -> bool:
+        """Close it as done by fills, if the ledger holds exactly these base units; else False."""
+
+    async def release(self, number: int, by: str, reason: str) -> bool:
+        """Close it by a named decision; False when it is not open."""
+
+    async def recent(self, source: MarketId, limit: int) -> Sequence[HedgeObligation]:
+        """Obligations of a source market, newest first."""
 
 
 class AlertPort(Protocol):

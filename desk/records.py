@@ -89,6 +89,28 @@ class LedgerFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HedgeObligation:
+    """A hedge that is owed at market `hedge` for the inventory of market `source`; signed lots.
+
+    `filled` is how far the ledger's position has moved since the opening. `discharged_by` is None
+    while it is open, `fills` when the ledger showed it done, else the person who released it.
+    """
+
+    number: int
+    source: MarketId
+    hedge: MarketId
+    epoch: int
+    opening_owed: Lots
+    opening_position: Lots
+    owed: Lots
+    filled: Lots
+    opened_at_ms: int
+    discharged_by: str | None = None
+    reason: str = ""
+    discharged_at_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Kill:
     """A durable order to stop. Scope: `fleet`, `venue:V`, `account:V/A` or `market:V/A/S`."""
 

@@ -129,7 +129,7 @@ async def test_preflight_passes_and_opens_a_life(open_desk: OpenDesk) -> None:
         (replace(PREFLIGHT, market=MarketId("nope", "main", "X")), "venue: 'nope' is unknown"),
         (
             replace(PREFLIGHT, parameters=QuoteParameters(spread_bps=Decimal(2))),
-            "spread_bps: 2 does not pay two maker fees",
+            "spread_bps: a spread of 2 bps does not pay two maker fees",
         ),
         (replace(PREFLIGHT, parameters=QuoteParameters(levels=0)), "levels: 0 is outside"),
     ],

@@ -71,7 +71,7 @@ async def test_the_style_can_be_changed_while_quoting(
         refused = await commands.run("set", MARKET, "offset_divisor=3", "--by", "ana", code=USAGE)
         assert "offset_divisor: 3 is not above levels 3" in refused
         wrong = await commands.run("set", MARKET, "style=narrow", "--by", "ana", code=USAGE)
-        assert "style: Input should be 'spread' or 'touch'" in wrong
+        assert "style: Input should be 'spread', 'touch' or 'imbalance'" in wrong
         await commands.run("stop", MARKET, "--by", "ana")
         await handle.result()
     quoted = [asked.parameters for asked in script.inputs if isinstance(asked, SessionInput)][-1]

@@ -82,7 +82,7 @@ async def connect(
     """Connect a new wire, TLS included; NotSent when that fails or takes too long."""
     try:
         async with asyncio.timeout(timeout_s):
-            sock = await _connected_socket(address)
+            sock = await connected_socket(address)
             return await _attached(address, wire(), sock, tls)
     except TimeoutError as error:
         raise NotSent(f"no connection to {address.netloc} within {timeout_s} s") from error
@@ -90,7 +90,7 @@ async def connect(
         raise NotSent(f"no connection to {address.netloc}: {error}") from error
 
 
-async def _connected_socket(address: Address) -> socket.socket:
+async def connected_socket(address: Address) -> socket.socket:
     loop = asyncio.get_running_loop()
     found = await loop.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
     failure: OSError = OSError("the name has no usable address")

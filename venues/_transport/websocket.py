@@ -9,6 +9,7 @@ import socket
 import ssl
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from typing import NoReturn
 
 from picows import (
     WSFrame,
@@ -22,7 +23,7 @@ from picows import (
 from desk.errors import ConfigurationFault, NotSent
 from venues._transport.address import (
     Address,
-    _connected_socket,  # the one place that decides which sockets may be plain
+    connected_socket,  # the one place that decides which sockets may be plain
 )
 from venues._transport.sse import StreamEnded, StreamRefused
 
@@ -111,7 +112,7 @@ async def _connected(
     held: list[socket.socket] = []
 
     async def dial(_: object) -> socket.socket:
-        held.append(await _connected_socket(address))
+        held.append(await connected_socket(address))
         return held[0]
 
     scheme = "wss" if address.secure else "ws"
@@ -128,6 +129,7 @@ async def _connected(
                 extra_headers=headers,
                 max_redirects=0,
                 socket_factory=dial,
+                use_aiofastnet=False,
             )
     except BaseException as error:
         _hang_up(held)
@@ -221,7 +223,9 @@ class _Reader(WSListener):
             return
         self._heard_s = self._loop.time()
         try:
-            if kind is WSMsgType.TEXT and final and not self._parts:
+            if len(payload) > self._max_message_bytes:
+                self._too_large()
+            elif kind is WSMsgType.TEXT and final and not self._parts:
                 self._on_message(payload)
             else:
                 self._take_rare(kind, payload, final=final)
@@ -236,14 +240,19 @@ class _Reader(WSListener):
         elif kind is WSMsgType.PONG:
             self._on_alive()
         elif kind is WSMsgType.CLOSE:
+            if self._transport is not None:
+                self._transport.send_close()
             raise StreamEnded("the venue closed the stream")
         else:
             self._join(payload, final=final)
 
+    def _too_large(self) -> NoReturn:
+        raise StreamEnded(f"a message is larger than {self._max_message_bytes} bytes")
+
     def _join(self, payload: bytes, *, final: bool) -> None:
         self._parts.append(payload)
         if sum(map(len, self._parts)) > self._max_message_bytes:
-            raise StreamEnded(f"a message is larger than {self._max_message_bytes} bytes")
+            self._too_large()
         if final:
             whole = b"".join(self._parts)
             self._parts.clear()

@@ -222,10 +222,19 @@ async def test_a_message_that_is_too_large_ends_the_stream(parts: int) -> None:
 
 
 async def test_nobody_there_or_nobody_answering_is_not_sent() -> None:
-    silent = await asyncio.start_server(lambda _r, _w: None, "127.0.0.1", 0)
+    gone = asyncio.Event()
+
+    async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+        gone.set()
+
+    silent = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
     port = silent.sockets[0].getsockname()[1]
     with pytest.raises(NotSent, match="within 0.1 s"):
         await _listen(f"ws://127.0.0.1:{port}", _Heard(), connect_timeout_s=0.1)
+    async with asyncio.timeout(5):
+        await gone.wait()
     silent.close()
     await silent.wait_closed()
     with pytest.raises(NotSent, match="no connection"):
