@@ -62,7 +62,7 @@ class OutcomeKind(StrEnum):
 
 
 class RejectReason(StrEnum):
-    """Why a venue refused, in words all venues share."""
+    """Why a venue refused, in words all venues share; `NOT_SENT`: the venue was never asked."""
 
     POST_ONLY = "post_only_would_take"
     MARGIN = "insufficient_margin"
@@ -77,6 +77,7 @@ class RejectReason(StrEnum):
     REDUCE_ONLY = "reduce_only_would_increase"
     INVALID = "invalid_request"
     NOT_FILLED = "not_filled"
+    NOT_SENT = "not_sent"
     OTHER = "other"
 
 

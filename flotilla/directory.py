@@ -13,7 +13,18 @@ MAIN = "main"
 
 # Groups of a venue's settings; any other word before a double underscore is an account.
 _GROUPS = frozenset(
-    {"rate", "sse", "siwe", "auth", "bulk", "fees", "client_order_id", "streams", "dead_man"}
+    {
+        "rate",
+        "sse",
+        "siwe",
+        "auth",
+        "bulk",
+        "fees",
+        "client_order_id",
+        "streams",
+        "dead_man",
+        "session",
+    }
 )
 
 

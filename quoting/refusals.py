@@ -19,6 +19,7 @@ _REPRICE_WAIT_NS = NS_PER_S
 _IN_A_ROW = 5
 _VANISHED_IN_A_ROW = 3
 _SLOT_IN_A_ROW = 3
+_UNSENT_IN_A_ROW = 5
 _SLOT_REST_NS = 30 * NS_PER_S
 
 _LEAVE_AT_ONCE = {
@@ -33,6 +34,7 @@ _ROUTINE = frozenset(
         RejectReason.RATE_LIMITED,
         RejectReason.MARGIN,
         RejectReason.UNKNOWN_ORDER,  # what was to be replaced is gone: settled, then placed anew
+        RejectReason.NOT_SENT,  # no word of the venue's at all; counted by itself
     }
 )
 
@@ -46,6 +48,7 @@ class Refusals:
         self.unresolved = 0
         self._row = 0
         self._vanished = 0
+        self._unsent = 0
         self._rest_until_ns = 0
         self._reduce_until_ns = 0
         self._reprice_after_ns: int | None = None
@@ -68,9 +71,14 @@ class Refusals:
             elif order.kind is OutcomeKind.REJECTED and outcome.retry_after_s is None:
                 self._slots.refused(order.client_order_id, order.reason, now_ns)
         if not refused:
-            self._row = 0
+            self._row = self._unsent = 0
             return
         first = refused[0]
+        if first.reason is RejectReason.NOT_SENT and outcome.retry_after_s is None:
+            self._unsent += 1
+            if self._unsent >= _UNSENT_IN_A_ROW:
+                said = f"{self._unsent} batches could not be sent, the last: {first.message}"
+                self._leave = Leave(SessionReason.FEED, said)
         self._consider(
             first.reason or RejectReason.OTHER,
             first.message,

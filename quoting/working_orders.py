@@ -80,9 +80,13 @@ class WorkingOrders:
         """Apply the venue's answer, or the lack of one, to a sent batch."""
         answers = {order.client_order_id: order for order in outcome.orders}
         replaced = {order.replaces for order in batch.orders}
+        vanished = any(order.reason is RejectReason.UNKNOWN_ORDER for order in outcome.orders)
         for client_id in self._to_cancel(batch):
             if client_id not in replaced:
                 self._after_cancel(client_id, gone=outcome.old_gone, now_ns=now_ns)
+                if vanished:
+                    # One of them is gone, and the venue does not say which.
+                    self.doubt(client_id, now_ns)
         for order in batch.orders:
             answer = answers.get(order.client_order_id)
             if order.replaces is not None:

@@ -11,6 +11,7 @@ from desk.ports import Clock, RateShares, Venue
 BUILDERS: Mapping[str, str] = {
     "ocx": "venues.ocx:build",
     "x10": "venues.x10:build",
+    "zo": "venues.zo:build",
 }
 """Name of a venue, and `module:function` of what builds it."""
 

@@ -11,16 +11,18 @@ from pathlib import Path
 from typing import Any
 
 import click
-from venues.x10.simulator.server import serve as serve_x10
 
 from desk.errors import ConfigurationFault
 from flotilla.cli.render import emit_json, talk
 from flotilla.directory import MAIN
 from flotilla.simulated import ocx as ocx_markets
 from flotilla.simulated import x10 as x10_markets
+from flotilla.simulated import zo as zo_markets
 from flotilla.simulated.markets import RATE_PER_MINUTE
 from infra.secrets import read_or_create_secret
 from venues.ocx.simulator.server import serve as serve_ocx
+from venues.x10.simulator.server import serve as serve_x10
+from venues.zo.simulator.server import serve as serve_zo
 
 _NAMED = 10
 _STARK = ".stark"
@@ -157,6 +159,35 @@ async def _x10(
     )
 
 
+async def _zo(
+    options: Options, crowd: random.Random, ready: Callable[[dict[str, str]], None]
+) -> None:
+    """Serve the simulated 01.xyz until Ctrl-C; prints {"base_url": …} when ready.
+
+    A key file holds an account's wallet key. The venue states no rate limit, so none is kept.
+    """
+    settings = zo_markets.zo_settings(
+        count=options.count,
+        regime=options.regime,
+        replay=options.replay,
+        keys={
+            name: read_or_create_secret(path, "--key-file", _wallet_key)
+            for name, path in options.accounts().items()
+        },
+    )
+    await serve_zo(
+        settings,
+        options.port,
+        random=crowd,
+        faults=options.faults,
+        on_ready=lambda url: ready({"base_url": url}),
+    )
+
+
+def _wallet_key() -> str:
+    return f"0x{secrets.token_hex(32)}"
+
+
 def _stark_key(path: Path) -> str:
     # 248 random bits: below the order of the curve, whatever they are.
     beside = path.with_name(path.name + _STARK)
@@ -165,3 +196,4 @@ def _stark_key(path: Path) -> str:
 
 _command("ocx", ocx_markets.symbols, _ocx)
 _command("x10", x10_markets.symbols, _x10)
+_command("zo", zo_markets.symbols, _zo)

@@ -7,7 +7,7 @@ from pathlib import Path
 from workflows.messages import StartMarket
 
 DRAWDOWN = Decimal(25)
-VENUES = ("ocx", "x10")
+VENUES = ("ocx", "x10", "zo")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

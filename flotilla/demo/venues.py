@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from flotilla.demo.children import Child
 from flotilla.demo.plan import DemoPlan
-from flotilla.simulated import ocx, x10
+from flotilla.simulated import ocx, x10, zo
 from flotilla.simulated.markets import RATE_PER_MINUTE
 
 _READY_S = 60.0
@@ -58,13 +58,29 @@ def _x10(urls: Mapping[str, str], account: str, key: Path, place: int) -> Mappin
     }
 
 
+def _zo(urls: Mapping[str, str], account: str, key: Path, place: int) -> Mapping[str, str]:
+    del place
+    own = {f"{account}WALLET_KEY_FILE": str(key)}
+    if account:
+        return own
+    return {
+        **own,
+        "BASE_URL": urls["base_url"],
+        "RATE__ORDERS_PER_S": str(RATE_PER_MINUTE // 60),
+        "RATE__CANCELS_PER_S": str(RATE_PER_MINUTE // 60),
+        "RATE__REQUESTS_PER_MIN": str(RATE_PER_MINUTE),
+    }
+
+
 KINDS: Final[Mapping[str, Kind]] = {
     "ocx": Kind(answers=("base_url",), settings=_ocx),
     "x10": Kind(answers=("base_url", "stream_url"), settings=_x10),
+    "zo": Kind(answers=("base_url",), settings=_zo),
 }
 SYMBOLS: Final[Mapping[str, Callable[[int, Path | None], tuple[str, ...]]]] = {
     "ocx": ocx.symbols,
     "x10": x10.symbols,
+    "zo": zo.symbols,
 }
 
 

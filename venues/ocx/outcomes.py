@@ -23,7 +23,7 @@ def not_sent(
         orders=everyone(
             batch.orders,
             OutcomeKind.REJECTED,
-            reason=RejectReason.OTHER,
+            reason=RejectReason.NOT_SENT,
             message=f"not sent: {message}",
         ),
         old_gone=old_gone,

@@ -51,6 +51,7 @@ class StepDone:
 class Batches:
     """Runs batches on the engine's state; unknown accounts raise KeyError.
 
+    Cancels name orders that rested before the batch; it knows none of its own by id.
     An immediate order that would fill nothing, and a fill-or-kill order that would not fill
     whole, are refusals here (NOT_FILLED). With `gains_back_risk` False only realized money
     counts against initial margin.

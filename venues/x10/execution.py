@@ -285,7 +285,7 @@ class X10Execution:
         *,
         started_ns: int,
         old_gone: bool | None,
-        reason: RejectReason = RejectReason.OTHER,
+        reason: RejectReason = RejectReason.NOT_SENT,
     ) -> BatchOutcome:
         answers = [not_sent(order, message, reason=reason) for order in batch.orders]
         return together(batch.batch_id, answers, old_gone=old_gone, started_ns=started_ns)

@@ -30,7 +30,7 @@ def not_sent(
     order: NewOrder,
     message: str,
     *,
-    reason: RejectReason = RejectReason.OTHER,
+    reason: RejectReason = RejectReason.NOT_SENT,
     retry_after_s: float | None = None,
 ) -> Answer:
     """No byte of the order left this process, so it may be sent again."""

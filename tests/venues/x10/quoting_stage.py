@@ -5,14 +5,16 @@ What is asserted comes from the engine's own log; what we sent is overheard wher
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import TypeAlias
 
+from desk.book import Book
 from desk.identity import MarketId, OrderIdentity
-from desk.orders import NewOrder, VenueOrder
+from desk.market import BookDelta, BookSnapshot
+from desk.orders import Fill, NewOrder, VenueOrder
 from desk.permit import Permit
 from desk.quoting.parameters import QuoteParameters, QuoteStyle
 from desk.records import FillSeen, LedgerFacts, OrderAnswered
@@ -22,6 +24,7 @@ from desk.working import WorkingState
 from infra.clock import SystemClock
 from quoting.actions import Action, SendBatch
 from quoting.clearing import clear
+from quoting.inbox import InboxEvent
 from quoting.loop import MarketLoop
 from quoting.session import Session, SessionPorts
 from quoting.setup import LoopSetup
@@ -31,7 +34,7 @@ from venues.simulation.counterflow import FlowKind
 from venues.simulation.events import Event, OrderAccepted, OrderCancelled, OrderRejected, Trade
 from venues.simulation.faults import Fault, FaultKind
 from venues.simulation.hand import CROWD
-from venues.x10.simulator.settings import SimulatorSettings
+from venues.x10.simulator.numbers import trade_number
 
 SYMBOL = MARKET.symbol
 TOUCH = (60_000, 60_010)
@@ -54,12 +57,25 @@ Ours: TypeAlias = OrderAccepted | OrderRejected | OrderCancelled | Trade
 
 
 class OverheardLoop(MarketLoop):
-    """The product's loop; `actions` is everything it decided, `sent` the orders among it."""
+    """The product's loop; `actions` is everything it decided, `sent` the orders among it.
+
+    `touch` is the best bid and ask heard so far, ours included.
+    """
 
     def __init__(self, setup: LoopSetup, permit: Permit) -> None:
         super().__init__(setup, permit)
         self.actions: list[Action] = []
         self.sent: list[NewOrder] = []
+        self._heard = Book()
+
+    @property
+    def touch(self) -> tuple[Ticks | None, Ticks | None]:
+        return self._heard.best_bid, self._heard.best_ask
+
+    def apply(self, event: InboxEvent) -> tuple[Fill, ...]:
+        if isinstance(event, BookSnapshot | BookDelta):
+            self._heard.apply(event)
+        return super().apply(event)
 
     def decide(self, now_ns: int) -> list[Action]:
         actions = super().decide(now_ns)
@@ -90,6 +106,12 @@ class QuotingStage:
             engine.set_levels(CROWD, SYMBOL, [(side, price, 0)])
         self.shown = [*_AFAR, (Side.BUY, bid, _AT_TOUCH), (Side.SELL, ask, _AT_TOUCH)]
         engine.set_levels(CROWD, SYMBOL, self.shown)
+
+    async def moved(self, by: int) -> None:
+        """Show a touch elsewhere and wait until the session has seen it."""
+        bid, ask = TOUCH[0] + by, TOUCH[1] + by
+        self.show(bid, ask)
+        await until(lambda: self.loop.touch == (bid, ask), "the book stood still")
 
     def arm(self, kind: FaultKind, **more: object) -> None:
         """Have a fault strike the next order request."""
@@ -203,7 +225,7 @@ async def quoting(
     parameters: QuoteParameters = ONE_LEVEL,
     limits: RiskLimits | None = None,
     epoch: int = 1,
-    before: Callable[[X10Harness], None] = lambda _: None,
+    before: Callable[[X10Harness], Awaitable[None]] | None = None,
     **changes: object,
 ) -> AsyncIterator[QuotingStage]:
     """A session that quotes; `changes` are simulator settings, `before` runs on the empty venue.
@@ -213,7 +235,8 @@ async def quoting(
     """
     market = replace(MARKET, flow=FlowKind.NONE)
     async with x10_harness(settings(markets=(market,), **changes), settling_ms=100) as harness:
-        before(harness)
+        if before is not None:
+            await before(harness)
         loop = await _loop(harness, parameters, limits or _limits(), epoch)
         stage = QuotingStage(harness=harness, loop=loop, ledger=OwnLedger())
         harness.sim.engine.subscribe(stage.watch)
@@ -228,6 +251,8 @@ async def quoting(
             running.cancel()
             end = await running
     assert end.cleared, end.message
+    names = [one.client_order_id for one in loop.sent]
+    assert len(names) == len(set(names)), "an order was sent twice"
     assert not stage.double, f"two live orders in one slot: {stage.double[:3]}"
     theirs = [_trade_of(one) for one in stage.log if isinstance(one, Trade)]
     assert sorted(stage.booked()) == sorted(theirs), "every fill is booked, and once"
@@ -250,7 +275,8 @@ def fills_of(log: Sequence[Ours]) -> list[Trade]:
 
 
 def _trade_of(trade: Trade) -> str:
-    return str(trade.maker_trade_id if trade.maker == ACCOUNT else trade.taker_trade_id)
+    own = trade.maker_trade_id if trade.maker == ACCOUNT else trade.taker_trade_id
+    return str(trade_number(own))
 
 
 def _limits() -> RiskLimits:
@@ -289,9 +315,7 @@ async def _loop(
     return OverheardLoop(setup, permit)
 
 
-def _session(
-    harness: X10Harness, loop: OverheardLoop, ledger: OwnLedger, epoch: int
-) -> Session:
+def _session(harness: X10Harness, loop: OverheardLoop, ledger: OwnLedger, epoch: int) -> Session:
     return Session(
         market=MarketId("x10", ACCOUNT, SYMBOL),
         instrument=harness.instrument,
@@ -312,5 +336,3 @@ def _session(
         ),
         report=lambda _: None,
     )
-
-

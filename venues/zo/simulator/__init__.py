@@ -1,0 +1,1 @@
+"""The venue's own wire protocol on loopback, over the shared matching engine."""
