@@ -5,10 +5,14 @@ The one rule: no secret ever reaches a message; faults name the file and the rem
 
 import os
 import secrets
+import shlex
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 from desk.errors import ConfigurationFault
+
+_ASK_S = 30
 
 
 def read_secret(path: Path, name: str) -> str:
@@ -37,6 +41,27 @@ def read_secret(path: Path, name: str) -> str:
     if not text:
         raise ConfigurationFault(f"{name} points to {path}, which is empty; put the secret in it.")
     return text
+
+
+def ask_for_secret(command: str, name: str) -> str:
+    """What a secrets manager's own command prints (`pass show zo/wallet`), asked once.
+
+    Raises ConfigurationFault, naming `name`, when it fails, says nothing, or takes over 30 s; what
+    it printed is never repeated.
+    """
+    try:
+        done = subprocess.run(
+            shlex.split(command), capture_output=True, text=True, timeout=_ASK_S, check=True
+        )
+        said = done.stdout.strip()
+    except (OSError, ValueError, subprocess.SubprocessError) as error:
+        raise ConfigurationFault(
+            f"{name}: its command gave no secret ({type(error).__name__}); run it by hand, "
+            "and correct it until it prints the secret alone."
+        ) from None
+    if not said:
+        raise ConfigurationFault(f"{name}: its command printed nothing; correct the command.")
+    return said
 
 
 def read_or_create_secret(

@@ -1,6 +1,7 @@
 """Settings of venues: FLOTILLA_VENUE_<NAME>__<KEY>, or FLOTILLA_VENUE_<NAME>__<ACCOUNT>__<KEY>.
 
-The one rule: this file knows no venue; a key ending in _FILE names a 0600 file with the value.
+The one rule: this file knows no venue; a key ending in _FILE names a 0600 file with the value, one
+ending in _COMMAND the command of a secrets manager that prints it.
 """
 
 from collections.abc import Mapping
@@ -8,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from desk.errors import ConfigurationFault
-from infra.secrets import read_secret
+from infra.secrets import ask_for_secret, read_secret
 
 VENUE_PREFIX = "FLOTILLA_VENUE_"
 _SECRET_WORDS = ("key", "secret", "password", "passphrase", "token", "seed", "mnemonic")
@@ -39,7 +40,8 @@ class VenueSettings:
         if found is None:
             variable = f"{VENUE_PREFIX}{self.name.upper()}__{key.upper()}"
             raise ConfigurationFault(
-                f"{variable} is not set; set it, or {variable}_FILE to a file of mode 0600."
+                f"{variable} is not set; set it, or {variable}_FILE to a file of mode 0600, "
+                f"or {variable}_COMMAND to what prints it."
             )
         return found
 
@@ -57,6 +59,9 @@ def venue_settings(environment: Mapping[str, str]) -> dict[str, VenueSettings]:
         if key.endswith("_file"):
             _once(variable, environment)
             held[key.removesuffix("_file")] = read_secret(Path(text), variable)
+        elif key.endswith("_command"):
+            _once(variable, environment)
+            held[key.removesuffix("_command")] = ask_for_secret(text, variable)
         elif any(word in key.rpartition("__")[2].split("_") for word in _SECRET_WORDS):
             held[key] = text
         else:
@@ -78,6 +83,7 @@ def _split(variable: str) -> tuple[str, str]:
 
 
 def _once(variable: str, environment: Mapping[str, str]) -> None:
-    direct = variable.removesuffix("_FILE")
-    if environment.get(direct):
-        raise ConfigurationFault(f"{direct} and {variable} are both set; unset one of them.")
+    direct = variable.removesuffix("_FILE").removesuffix("_COMMAND")
+    for other in (direct, f"{direct}_FILE", f"{direct}_COMMAND"):
+        if other != variable and environment.get(other):
+            raise ConfigurationFault(f"{other} and {variable} are both set; unset one of them.")

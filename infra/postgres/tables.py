@@ -204,3 +204,43 @@ alerts = Table(
     Column("at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     Index("alerts_time", "at"),
 )
+
+hedge_obligations = Table(
+    "hedge_obligations",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    _text("source_venue"),
+    _text("source_account"),
+    _text("source_symbol"),
+    *_market(),
+    _whole("epoch"),
+    _whole("opening_owed"),
+    _whole("opening_position"),
+    _whole("owed"),
+    _whole("filled"),
+    Column("state", Text, nullable=False, server_default="open"),
+    Column("discharged_by", Text),
+    Column("reason", Text, nullable=False, server_default=""),
+    Column("opened_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("changed_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("discharged_at", DateTime(timezone=True)),
+    CheckConstraint("state IN ('open', 'discharged')", name="hedge_obligations_state_known"),
+    CheckConstraint(
+        "(state = 'open') = (discharged_by IS NULL)", name="hedge_obligations_discharger_named"
+    ),
+    Index(
+        "hedge_obligations_open_once",
+        "venue",
+        "account",
+        "symbol",
+        unique=True,
+        postgresql_where=text("state = 'open'"),
+    ),
+    Index(
+        "hedge_obligations_source_time",
+        "source_venue",
+        "source_account",
+        "source_symbol",
+        "opened_at",
+    ),
+)

@@ -161,3 +161,29 @@ def test_a_venue_variable_without_a_key_is_refused(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("FLOTILLA_VENUE_OCX", "x")
     with pytest.raises(ConfigurationFault, match="write FLOTILLA_VENUE_<VENUE>__<KEY>"):
         load_settings()
+
+
+def test_a_secrets_manager_is_asked_by_its_own_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FLOTILLA_VENUE_ZO__WALLET_KEY_COMMAND", "printf 'from the vault\\n'")
+    venue = load_settings().venue("zo")
+    assert venue.get("wallet_key") == "from the vault"
+    assert "vault" not in repr(venue)
+
+
+@pytest.mark.parametrize("command", ["false", "true", "no-such-program x", "printf '"])
+def test_a_command_that_gives_no_secret_is_named(
+    monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.setenv("FLOTILLA_VENUE_ZO__WALLET_KEY_COMMAND", command)
+    with pytest.raises(ConfigurationFault, match=r"^FLOTILLA_VENUE_ZO__WALLET_KEY_COMMAND: "):
+        load_settings()
+
+
+def test_a_key_has_one_source(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    file.write_text("x")
+    file.chmod(0o600)
+    monkeypatch.setenv("FLOTILLA_VENUE_ZO__WALLET_KEY_FILE", str(file))
+    monkeypatch.setenv("FLOTILLA_VENUE_ZO__WALLET_KEY_COMMAND", "printf secret")
+    with pytest.raises(ConfigurationFault, match="are both set"):
+        load_settings()

@@ -5,6 +5,7 @@ A fill is never dropped: those of markets nobody follows are kept, and logged.
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from decimal import Decimal
 
 import structlog
@@ -109,10 +110,15 @@ class OcxAccount:
         )
 
     async def balance(self) -> Balance:
-        """Collateral that backs quoting."""
-        return await self._reads.private(
+        """Collateral that backs quoting, and what all positions cost at entry.
+
+        The venue does not tell what they are worth; an entry price it leaves out leaves that open.
+        """
+        told = await self._reads.private(
             "balances", lambda body: decode_balance(body).balance(), {}
         )
+        listed = await self._reads.private("positions", decode_positions, {})
+        return replace(told, exposure=readable("positions", lambda _: exposure_of(listed), b""))
 
     def snapshot(self, told: WireUser) -> None:
         """The user stream (re)started with the whole state."""
@@ -247,6 +253,18 @@ class _Follower:
     def __init__(self, instrument: Instrument, sink: Callable[[AccountEvent], None]) -> None:
         self.instrument = instrument
         self.sink = sink
+
+
+def exposure_of(listed: Iterable[WirePosition]) -> Decimal | None:
+    """Entry value of all open positions, unsigned; None when an entry price is missing."""
+    worth = Decimal(0)
+    for one in listed:
+        if not one.held:
+            continue
+        if one.entry_price is None:
+            return None
+        worth += abs(one.held) * Decimal(one.entry_price)
+    return worth
 
 
 def position_of(instrument: Instrument, listed: Iterable[WirePosition]) -> VenuePosition:

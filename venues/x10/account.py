@@ -123,7 +123,7 @@ class X10Account:
         """Collateral that backs quoting; the venue answers 404 when it is zero (section 11.3)."""
         found = await self._reads.find("/user/balance", decode_balance, {})
         if found is None:
-            return Balance(equity=Decimal(0), available=Decimal(0))
+            return Balance(equity=Decimal(0), available=Decimal(0), exposure=Decimal(0))
         return readable("balance", lambda _: found.data.balance(), b"")
 
     async def find(self, instrument: Instrument, client_order_id: str) -> VenueOrder | None:

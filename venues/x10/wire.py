@@ -157,10 +157,15 @@ class WireBalance(_Wire, frozen=True):
 
     equity: str
     available_for_trade: str
+    exposure: str | None = None
 
     def balance(self) -> Balance:
         """The desk's words."""
-        return Balance(equity=Decimal(self.equity), available=Decimal(self.available_for_trade))
+        return Balance(
+            equity=Decimal(self.equity),
+            available=Decimal(self.available_for_trade),
+            exposure=None if self.exposure is None else Decimal(self.exposure),
+        )
 
 
 class WireAccountData(_Wire, frozen=True):

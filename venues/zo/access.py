@@ -123,12 +123,9 @@ class Access:
 
     async def read_schema(self) -> SchemaReport:
         """Compare the venue's schema with ours (zo.md section 10.2)."""
-        if self._guard == "off":
-            self.schema = SchemaReport()
-        else:
-            self.schema = compare(await self._reads.text("schema"))
-            for problem in self.schema.problems:
-                self._log.error("zo.schema_moved", problem=problem)
+        self.schema = await self._compared()
+        for problem in self.schema.problems:
+            self._log.error("zo.schema_moved", problem=problem)
         return self.schema
 
     async def read_state(self) -> bool:
@@ -152,6 +149,16 @@ class Access:
                 self._log.warning("zo.venue_not_read", why=str(error))
                 wait_s = min(wait_s, 0.5 + self._backoff.failed())
             await asyncio.sleep(wait_s)
+
+    async def _compared(self) -> SchemaReport:
+        if self._guard == "off":
+            return SchemaReport()
+        try:
+            return compare(await self._reads.text("schema"))
+        except VenueError as error:
+            if self._guard == "strict":
+                raise
+            return SchemaReport((f"schema: it could not be read ({error})",))
 
     def _schema_trouble(self) -> str | None:
         if self.schema is None:

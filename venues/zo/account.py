@@ -112,9 +112,9 @@ class ZoAccount:
         return readable("trades", lambda _: list(self._trades.fills(trades, instrument)), b"")
 
     async def balance(self) -> Balance:
-        """Account value, and what new orders may use (zo.md section 8)."""
-        told = (await self.read()).margins
-        return Balance(equity=told.mf, available=max(Decimal(0), told.omf - told.imf))
+        """Account value, what new orders may use, and what is held (zo.md section 8)."""
+        told = await self.margins()
+        return Balance(equity=told.equity, available=told.available, exposure=told.exposure)
 
     async def margins(self) -> Margins:
         """Margin figures for risk gates; reads a mark for every market that is held."""

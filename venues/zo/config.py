@@ -55,7 +55,7 @@ class ZoConfig:
     """Reads and streams count the same updates (zo.md section 3.2): proves silence harmless."""
     first_delta: str = "any"
     account_poll_s: float = 5.0
-    fills_interval_s: float = 0.25
+    fills_interval_s: float = 0.5
     clock_refresh_s: float = 5.0
     clock_max_age_s: float = 30.0
     order_connections: int = 4

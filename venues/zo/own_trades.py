@@ -21,7 +21,7 @@ _OVERLAP_MS = 2_000
 _KEPT_PER_MARKET = 500
 _SEEN = 50_000
 _MAX_PAGES = 400
-_ROLES = ("makerId", "takerId")
+_ROLES = {"maker": "makerId", "taker": "takerId"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +57,15 @@ class OwnTrades:
         self._account = account
         self._page = page
         self._seen: set[str] = set()
-        self._since_ms: int | None = None
+        self._since_ms: dict[str, int] = {}
         self._recent: dict[str, deque[OwnTrade]] = {}
         self._heard: Counter[tuple[str, int]] = Counter()
         self._listed: Counter[tuple[str, int]] = Counter()
 
     def begin(self, since_ms: int) -> None:
         """Read from here on, unless older reading leads further; nothing was heard so far."""
-        if self._since_ms is None:
-            self._since_ms = since_ms
+        for role in _ROLES:
+            self._since_ms.setdefault(role, since_ms)
         self._heard.clear()
         self._listed.clear()
 
@@ -78,20 +78,22 @@ class OwnTrades:
         self._heard[key] = max(lots, self._heard[key]) if whole else self._heard[key] + lots
 
     @property
-    def missing(self) -> bool:
-        """Whether a fill was heard that is not listed yet."""
-        return any(self._listed[key] < lots for key, lots in self._heard.items())
+    def missing(self) -> set[str]:
+        """Roles in which a fill was heard that is not listed yet."""
+        return {key[0] for key, lots in self._heard.items() if self._listed[key] < lots}
 
     async def fresh(self, account_id: int) -> list[OwnTrade]:
-        """Trades not seen before, oldest first."""
-        since_ms = self._since_ms or 0
-        found = await self._all(account_id, since_ms, None)
-        fresh = [one for one in found if one.fill_id not in self._seen]
+        """Trades not seen before, oldest first: of the missing roles, of both if none is."""
+        fresh: list[OwnTrade] = []
+        for role in self.missing or set(_ROLES):
+            since_ms = self._since_ms.get(role, 0)
+            found = await self._read(role, account_id, since_ms, None)
+            fresh += [one for one in found if one.fill_id not in self._seen]
+            newest_ms = max((one.trade.traded_ms for one in found), default=0)
+            self._since_ms[role] = max(since_ms, newest_ms - _OVERLAP_MS)
+        fresh.sort(key=_age)
         for one in fresh:
             self._remember(one)
-        if found:
-            newest_ms = max(one.trade.traded_ms for one in found)
-            self._since_ms = max(since_ms, newest_ms - _OVERLAP_MS)
         return fresh
 
     def recent(self, symbol: str) -> Sequence[OwnTrade]:
@@ -100,7 +102,12 @@ class OwnTrades:
 
     async def since(self, account_id: int, market_id: int, since_ms: int) -> list[OwnTrade]:
         """Every trade of a market since then, oldest first, all pages."""
-        return await self._all(account_id, since_ms, market_id)
+        found = [
+            one
+            for role in _ROLES
+            for one in await self._read(role, account_id, since_ms, market_id)
+        ]
+        return sorted(found, key=_age)
 
     def fills(self, trades: Iterable[OwnTrade], instrument: Instrument) -> tuple[Fill, ...]:
         """Fills of this market among them; ValueError when one is off the grid."""
@@ -151,19 +158,19 @@ class OwnTrades:
         if len(self._seen) > _SEEN:
             self._seen = {kept.fill_id for trades in self._recent.values() for kept in trades}
 
-    async def _all(self, account_id: int, since_ms: int, market_id: int | None) -> list[OwnTrade]:
-        found: dict[str, OwnTrade] = {}
-        for role in _ROLES:
-            params: dict[str, str | int] = {
-                role: account_id,
-                "since": rfc3339(since_ms),
-                "pageSize": self._page,
-            }
-            if market_id is not None:
-                params["marketId"] = market_id
-            for trade in await self._pages(params):
-                one = OwnTrade(trade, maker=role == "makerId")
-                found[one.fill_id] = one
+    async def _read(
+        self, role: str, account_id: int, since_ms: int, market_id: int | None
+    ) -> list[OwnTrade]:
+        params: dict[str, str | int] = {
+            _ROLES[role]: account_id,
+            "since": rfc3339(since_ms),
+            "pageSize": self._page,
+        }
+        if market_id is not None:
+            params["marketId"] = market_id
+        listed = [OwnTrade(one, maker=role == "maker") for one in await self._pages(params)]
+        # A page may repeat what a trade in between pushed on from the page before.
+        found = {one.fill_id: one for one in listed}
         return readable("trades", lambda _: sorted(found.values(), key=_age), b"")
 
     async def _pages(self, params: dict[str, str | int]) -> list[WireTrade]:

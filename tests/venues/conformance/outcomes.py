@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 
 from desk.errors import Refused, Unresolved
-from desk.orders import BatchOutcome, OutcomeKind, RejectReason
+from desk.orders import BatchOutcome, OutcomeKind, RejectReason, TimeInForce
 from desk.units import Side
 from tests.venues.conformance.harness import Harness, Target, Trouble, skip_without, trouble
 from tests.venues.conformance.stage import Stage, eventually, heard_end
@@ -188,3 +188,18 @@ class OutcomeCases:
         assert balance.equity >= balance.available > 0
         assert abs(harness.instrument.maker_fee_bps) < 100
         assert Decimal(0) <= harness.instrument.taker_fee_bps < 100
+
+    async def test_v381_what_is_held_is_in_the_balance(self, harness: Harness) -> None:
+        stage = Stage(harness)
+        assert (await harness.venue.account.balance()).exposure == 0
+        bid, ask = await stage.still()
+        order = stage.order(Side.BUY, ask + 5, time_in_force=TimeInForce.IOC, post_only=False)
+        await stage.send(order)
+        held = sum(fill.lots for fill in await harness.fills())
+        assert held > 0
+        low, high = (harness.instrument.notional(price, held) for price in (bid - 5, ask + 5))
+
+        async def exposure() -> Decimal:
+            return (await harness.venue.account.balance()).exposure or Decimal(0)
+
+        assert low <= await eventually(exposure, lambda worth: worth > 0) <= high

@@ -30,7 +30,7 @@ from tests.venues.x10.replace_outcomes import (
 )
 from venues.simulation.events import CancelReason, OrderCancelled, OrderRejected
 from venues.simulation.faults import FaultKind
-from venues.x10.simulator.settings import Answers, Orders, ReplaceEvents
+from venues.x10.simulator.settings import Answers, Orders, ReplaceEvents, Streams
 
 # --- 8.2, level A: the reply is an error -----------------------------------------------------
 
@@ -67,12 +67,16 @@ async def test_a_margin_refusal_pulls_the_stale_quote_and_is_not_tried_again() -
 # --- 8.2, level B: accepted, then the matching engine ends both ------------------------------
 
 
-async def test_a_post_only_replacement_that_crosses_is_priced_anew_not_retried() -> None:
-    async with quoting() as stage:
+@pytest.mark.parametrize("book_every_s", [0.02, 0.4], ids=["book first", "reject first"])
+async def test_a_post_only_replacement_that_crosses_is_priced_anew_not_retried(
+    book_every_s: float,
+) -> None:
+    streams = Streams(ping_s=0.3, book_interval_s=book_every_s)
+    async with quoting(streams=streams) as stage:
         cycle_s = await stage.cycle_s()
         old = stage.resting(Side.BUY)
         assert old is not None
-        stage.arm(FaultKind.LATENCY, delay_s=0.2, spread=0.0, for_s=0.25)
+        stage.arm(FaultKind.LATENCY, delay_s=0.1, spread=0.0, for_s=0.5)
         stage.show(TOUCH[0] + 19, TOUCH[1] + 50)
         new = await stage.next_bid()
         # While it is on its way, others offer below it.
@@ -85,6 +89,8 @@ async def test_a_post_only_replacement_that_crosses_is_priced_anew_not_retried()
         assert ends_of(stage, replaced) == [CancelReason.REPLACE_FAILED]
         dead = {replaced, new.client_order_id}
         fresh = await filled_again(stage, Side.BUY, since_ns, cycle_s, dead)
+        following = stage.buys()[stage.buys().index(new) + 1]
+        assert following is fresh, "there was a try in between"
         assert fresh.price < TOUCH[0] < new.price, "the same price would have been a retry"
         assert not cleared(stage)
         assert not fills_of(stage.log)

@@ -20,12 +20,14 @@ import venues.zo.schema
 from desk.identity import MarketId, OrderIdentity, Slot
 from desk.instrument import Instrument
 from desk.orders import Batch, NewOrder
+from desk.ports import RateShares
 from desk.risk.approval import SEAL, Approved
 from desk.units import Side
 from tests.venues.zo.harness import SystemClock
 from tests.venues.zo.vectors import WALLET_ADDRESS, WALLET_SECRET
 from venues.zo import ZoVenue, build
 from venues.zo.schema import nord_pb2 as pb
+from venues.zo.signing import address_of
 from venues.zo.wire import framed, read_action
 
 SYMBOL, ACCOUNT_ID, SESSION_ID = "BTCUSD", 7, 42
@@ -62,7 +64,10 @@ class Answer:
 
 @dataclass(slots=True)
 class ScriptedVenue:
-    """`say(path, …)` writes reads; `receipts` answers actions in turn, else they succeed."""
+    """`say(path, …)` writes reads; `receipts` answers actions in turn, else they succeed.
+
+    Answers to the kinds in `lost` never arrive; while `deaf`, such actions are not executed either.
+    """
 
     base_url: str = ""
     reads: dict[str, list[Answer]] = field(default_factory=dict)
@@ -75,6 +80,8 @@ class ScriptedVenue:
     streams: dict[str, list[web.WebSocketResponse]] = field(
         default_factory=lambda: defaultdict(list)
     )
+    lost: set[str] = field(default_factory=set)
+    deaf: bool = False
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(9_007_199_254_740_993))
 
@@ -124,6 +131,10 @@ class ScriptedVenue:
         self.actions.append(action)
         self.changed.set()
         kind = action.WhichOneof("kind")
+        if kind in self.lost:
+            if not self.deaf:
+                self._success(action)
+            return _reply(request, Answer(cut=True))
         if kind not in {"create_session", "revoke_session"} and self.receipts:
             return _reply(request, self.receipts.pop(0))
         return _reply(request, receipt(self._success(action)))
@@ -160,7 +171,11 @@ class ScriptedVenue:
         match action.WhichOneof("kind"):
             case "create_session":
                 session_id = SESSION_ID + len(self.keys)
-                self.keys[session_id] = action.create_session.session_pubkey
+                key = self.keys[session_id] = action.create_session.session_pubkey
+                self.sessions[str(session_id)] = {
+                    "pubkey": address_of(key),
+                    "expiry": "2100-01-01T00:00:00Z",
+                }
                 told.create_session_result.session_id = session_id
             case "revoke_session":
                 told.session_revoked.SetInParent()
@@ -288,7 +303,11 @@ async def scripted_venue() -> AsyncIterator[ScriptedVenue]:
 
 @asynccontextmanager
 async def running(
-    scripted: ScriptedVenue, *, hold: bool = True, **settings: object
+    scripted: ScriptedVenue,
+    *,
+    hold: bool = True,
+    rates: RateShares | None = None,
+    **settings: object,
 ) -> AsyncIterator[ZoVenue]:
     """An adapter; `hold` also holds its `run` until the account stream and a session are there."""
     given = {
@@ -297,7 +316,7 @@ async def running(
         "request_timeout_s": 2,
         **settings,
     }
-    venue = build(given, account="main", clock=SystemClock(), random=random.Random(1))
+    venue = build(given, account="main", clock=SystemClock(), random=random.Random(1), rates=rates)
     async with asyncio.TaskGroup() as group:
         holder = group.create_task(venue.run() if hold else asyncio.Event().wait())
         try:

@@ -20,7 +20,10 @@ from venues.zo.payloads import (
 )
 from venues.zo.scale import Scale
 
-PAIRS = b'{"delta":{"last_update_id":1,"update_id":2,"market_symbol":"B","bids":[[65000.5,1e-05]],"asks":[]}}'
+PAIRS = (
+    b'{"delta":{"last_update_id":1,"update_id":2,"market_symbol":"B",'
+    b'"bids":[[65000.5,1e-05]],"asks":[]}}'
+)
 OBJECTS = (
     b'{"delta":{"last_update_id":1,"update_id":2,"market_symbol":"B","timestamp":3,"e":"x",'
     b'"bids":[{"price":65000.5,"size":1e-05}],"asks":[]}}'

@@ -3,6 +3,7 @@
 Every change of an order is told exactly once; a message shows the state right after its event.
 """
 
+from decimal import Decimal
 from typing import Any
 
 from desk.orders import Liquidity
@@ -88,7 +89,12 @@ class Reporter:
 
     def balance(self, account: str) -> dict[str, Any]:
         """The account's money as every read shows it."""
-        return shapes.balance(self._engine.balance(account), self._clock.told_ms())
+        held = self._engine.positions(account)
+        worths = (
+            shapes.worth(self._engine.market_rules(one.symbol).instrument, one) for one in held
+        )
+        exposure = sum(worths, Decimal(0))
+        return shapes.balance(self._engine.balance(account), exposure, self._clock.told_ms())
 
     def reject(self, record: OrderRecord, status: str, reason: str) -> None:
         """End an order that the matching engine did not take."""

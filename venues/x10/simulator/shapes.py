@@ -103,11 +103,20 @@ def public_trade(instrument: Instrument, trade: PublicTrade) -> dict[str, Any]:
     }
 
 
+def worth(instrument: Instrument, view: PositionView) -> Decimal:
+    """Unsigned value of a position at the mark."""
+    return instrument.quantity(abs(view.lots)) * _mark(view)
+
+
+def _mark(view: PositionView) -> Decimal:
+    return view.mark if view.mark is not None else view.entry_price or Decimal(0)
+
+
 def position(
     instrument: Instrument, *, number: int, account: int, leverage: Decimal, view: PositionView
 ) -> dict[str, Any]:
     """A position; one that was closed has size 0. Times stand under both their names."""
-    mark = view.mark if view.mark is not None else view.entry_price or Decimal(0)
+    mark = _mark(view)
     quantity = instrument.quantity(abs(view.lots))
     return {
         "id": number,
@@ -117,7 +126,7 @@ def position(
         "side": "SHORT" if view.lots < 0 else "LONG",
         "leverage": plain(leverage),
         "size": format(quantity, "f"),
-        "value": plain(quantity * mark),
+        "value": plain(worth(instrument, view)),
         "openPrice": plain(view.entry_price or Decimal(0)),
         "markPrice": plain(mark),
         "unrealisedPnl": plain(view.unrealized_pnl or Decimal(0)),
@@ -129,7 +138,7 @@ def position(
     }
 
 
-def balance(view: BalanceView, now_ms: int) -> dict[str, Any]:
+def balance(view: BalanceView, exposure: Decimal, now_ms: int) -> dict[str, Any]:
     """The account's collateral (sections 11.3 and 18)."""
     ratio = view.maintenance_margin / view.equity if view.equity > 0 else Decimal(0)
     return {
@@ -142,5 +151,6 @@ def balance(view: BalanceView, now_ms: int) -> dict[str, Any]:
         "unrealisedPnl": plain(view.unrealized_pnl, 6),
         "initialMargin": plain(view.initial_margin, 6),
         "marginRatio": plain(ratio, 6),
+        "exposure": plain(exposure, 6),
         "updatedTime": now_ms,
     }
