@@ -45,12 +45,15 @@ class OpenHedgeReport:
 class WatchHedgeInput:
     """Look until something can be sent, something changed, or `window_s` is over.
 
-    No order is asked for within the first `rest_s`. `waived` signed lots are not owed.
+    `state` and `obligation` are what is known so far. No order is asked for within the first
+    `rest_s`. `waived` signed lots are not owed.
     """
 
     plan: HedgePlan
     epoch: int
     run_id: str
+    state: HedgeState
+    obligation: int | None = None
     waived: int = 0
     window_s: int = 600
     rest_s: int = 0

@@ -52,6 +52,11 @@ class MarketActivities:
         """Check everything that must hold before a market may be quoted; change nothing."""
         with as_application_errors():
             venue, instrument = await self._market(request.market)
+            if not instrument.active:
+                raise ConfigurationFault(
+                    f"symbol: {request.market.venue} does not let {request.market.symbol} be "
+                    "quoted just now; try again later, or choose another market"
+                )
             if problems := _problems(request, instrument):
                 raise ConfigurationFault("; ".join(problems))
             kills = await standing_kills(self._ports.board, self._ports.ledger, request.market)

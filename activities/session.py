@@ -183,7 +183,7 @@ async def _instrument(venue: Venue, request: SessionInput) -> Instrument:
         if instrument.symbol == request.market.symbol:
             return instrument
     raise ConfigurationFault(
-        f"symbol: {request.market.venue} lists no active market {request.market.symbol} any more"
+        f"symbol: {request.market.venue} lists no market {request.market.symbol} any more"
     )
 
 

@@ -13,7 +13,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from benchmarks import machine, memory, micro, path, rate, wire
+from benchmarks import machine, memory, micro, path, rate, wire, x10_book, x10_order, x10_path
 from benchmarks.results import Row, Table, show, write_json
 
 _LINE = re.compile(r"(\S+) +(\S.*?) {2,}([\d.]+) +([\d.]+) +([\d.]+)")
@@ -106,6 +106,25 @@ def _path(asked: argparse.Namespace) -> Iterator[Table]:
         yield Table(name="path: recorded", notes=("skipped: no recording given (--replay PATH)",))
 
 
+def _x10_order(asked: argparse.Namespace) -> Iterator[Table]:
+    yield _apart(x10_order.run, quick=asked.quick)
+
+
+def _x10_book(asked: argparse.Namespace) -> Iterator[Table]:
+    yield _apart(x10_book.run, quick=asked.quick)
+
+
+def _x10_path(asked: argparse.Namespace) -> Iterator[Table]:
+    for manner in (
+        x10_path.X10Manner(),
+        x10_path.X10Manner(threads=2),
+        x10_path.X10Manner(threads=2, apart=False),
+        x10_path.X10Manner(levels=3),
+        x10_path.X10Manner(levels=3, threads=2, apart=False),
+    ):
+        yield _apart(x10_path.run, manner=manner, seconds=5.0 if asked.quick else 30.0)
+
+
 def _profile(asked: argparse.Namespace) -> Iterator[Table]:
     yield _apart(path.profile, seconds=5.0 if asked.quick else 20.0)
 
@@ -122,10 +141,13 @@ _BENCHMARKS: dict[str, Callable[[argparse.Namespace], Iterator[Table]]] = {
     "rate": _rate,
     "transport": _transport,
     "path": _path,
+    "x10_order": _x10_order,
+    "x10_path": _x10_path,
+    "x10_book": _x10_book,
     "memory": _memory,
     "profile": _profile,
 }
-_DEFAULT = ("micro", "wire", "rate", "transport", "path", "memory")
+_DEFAULT = tuple(name for name in _BENCHMARKS if name != "profile")
 
 if __name__ == "__main__":
     main()

@@ -1,4 +1,4 @@
-"""A fleet of real sessions in one process, at the benchmark's exchange, with every turn timed.
+"""A fleet of real sessions in one process, at a benchmark's exchange, with every turn timed.
 
 The adapter, loop, dispatcher and session are the product's; the services beside them (lease, kill
 board, ledger) stand in memory.
@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 
-from benchmarks.turns import StampedReader, Turns
+from benchmarks.turns import MarketMarks, StampedReader, Turns
 from desk.identity import MarketId
 from desk.instrument import Instrument
 from desk.lifecycle import SessionReason
@@ -33,7 +33,7 @@ from desk.ports import (
     Venue,
 )
 from desk.quoting.parameters import QuoteParameters
-from desk.records import Kill, LedgerFacts, LedgerRecord
+from desk.records import Kill, LedgerFacts, LedgerRecord, OrderSent
 from desk.risk.limits import RiskLimits
 from infra.clock import SystemClock
 from quoting.loop import MarketLoop
@@ -134,13 +134,16 @@ class MemoryBoard:
 
 @dataclass(slots=True)
 class MemoryLedger:
-    """Takes records as the writer does, and forgets the oldest."""
+    """Takes records as the writer does, and forgets the oldest; tells `marks` what was sent."""
 
+    marks: MarketMarks
     records: deque[LedgerRecord] = field(default_factory=lambda: deque(maxlen=10_000))
 
     def record(self, record: LedgerRecord) -> None:
         """Queue one."""
         self.records.append(record)
+        if isinstance(record, OrderSent):
+            self.marks.sending(record.client_order_id)
 
     def behind_s(self) -> float:
         """Never behind."""
@@ -197,6 +200,7 @@ class TimedVenue:
 
     @property
     def dead_man(self) -> DeadManPort | None:
+        """The venue's."""
         return self._venue.dead_man
 
     @property
@@ -237,15 +241,18 @@ def adapter(base_url: str, clock: Clock) -> Venue:
     return build(config, account=ACCOUNT, clock=clock, random=random.Random(0))
 
 
-async def quote(base_url: str, stretch: Stretch) -> Observed:
-    """Quote every market of the exchange; RuntimeError when a session ends early."""
+async def quote(connect: Callable[[Clock], Venue], stretch: Stretch) -> Observed:
+    """Quote every market of an exchange through its adapter, which `connect` makes.
+
+    RuntimeError when a session ends early.
+    """
     StampedReader.install()
     clock = SystemClock()
     turns = Turns(clock)
-    venue = TimedVenue(adapter(base_url, clock), turns)
+    venue = TimedVenue(connect(clock), turns)
     instruments = await venue.instruments()
     offset_ms = await venue.clock_offset_ms()
-    sessions = [_session(each, venue, turns, stretch, offset_ms) for each in instruments]
+    sessions = [await _session(each, venue, turns, stretch, offset_ms) for each in instruments]
     async with asyncio.TaskGroup() as tasks:
         holding = tasks.create_task(venue.run())
         watching = tasks.create_task(_watch(turns, stretch, len(sessions)))
@@ -289,10 +296,11 @@ async def _watch(turns: Turns, stretch: Stretch, markets: int) -> Observed:
     )
 
 
-def _session(
+async def _session(
     instrument: Instrument, venue: TimedVenue, turns: Turns, stretch: Stretch, offset_ms: int
 ) -> Session:
-    market, clock = MarketId("ocx", ACCOUNT, instrument.symbol), turns.clock
+    market, clock = MarketId(instrument.venue, ACCOUNT, instrument.symbol), turns.clock
+    timer = venue.dead_man
     now_ns = clock.monotonic_ns()
     loop = MarketLoop(
         LoopSetup(
@@ -312,6 +320,7 @@ def _session(
             lease_until_ns=now_ns + _FOREVER_NS,
             board_until_ns=now_ns + _FOREVER_NS,
             clock_offset_ms=offset_ms,
+            dead_man_until_ns=None if timer is None else await timer.keep(market.path),
         ),
     )
     marks = turns.of(instrument.symbol)
@@ -329,7 +338,7 @@ def _session(
             lease=MemoryLease(),
             board=MemoryBoard(),
             kill_file=marks,
-            ledger=MemoryLedger(),
+            ledger=MemoryLedger(marks),
             clock=clock,
             meter=marks,
         ),

@@ -9,12 +9,13 @@ import cProfile
 import pstats
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from functools import partial
 
 import uvloop
 
 from benchmarks.cores import keep_to, split
 from benchmarks.exchange import ExchangePlan, serving
-from benchmarks.fleet import PARAMETERS, Observed, Stretch, quote
+from benchmarks.fleet import PARAMETERS, Observed, Stretch, adapter, quote
 from benchmarks.results import Row, Table, microseconds, percentile
 
 TARGET_P50_MS, TARGET_P99_MS = 0.25, 0.6
@@ -103,7 +104,7 @@ def profile(*, seconds: float) -> Table:
 
 async def _quote(plan: ExchangePlan, stretch: Stretch) -> Observed:
     async with serving(plan) as base_url:
-        return await quote(base_url, stretch)
+        return await quote(partial(adapter, base_url), stretch)
 
 
 def _notes(observed: Observed, first: Row) -> tuple[str, ...]:

@@ -47,7 +47,10 @@ class Sent:
 
 
 class Turns:
-    """Stamps of all markets. `later` counts sends made after their update's own turn."""
+    """Stamps of all markets. `later` counts sends made after their update's own turn.
+
+    `causes` says of each order that an update led to in its own turn when that was received.
+    """
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
@@ -57,6 +60,7 @@ class Turns:
         self.answers: list[int] = []
         self.levels: list[int] = []
         self.pauses: list[int] = []
+        self.causes: dict[str, int] = {}
         self.refused = 0
         self._markets: dict[str, MarketMarks] = {}
         self._pause_ns = 0
@@ -87,6 +91,7 @@ class MarketMarks:
         self._turn_ns = 0
         self._news = False
         self._turn_has_news = False
+        self._sending: list[str] = []
 
     def heard(self, event: FeedEvent) -> None:
         """A feed event is on its way to the inbox."""
@@ -101,16 +106,23 @@ class MarketMarks:
         """The kill file, which is not there: a turn begins."""
         self._turn_ns = self._clock.monotonic_ns()
         self._turn_has_news, self._news = self._news, False
+        self._sending = []
         return False
+
+    def sending(self, client_order_id: str) -> None:
+        """One order of a batch was handed to the adapter, just before the meter hears of it."""
+        self._sending.append(client_order_id)
 
     def tick_to_wire(self, nanoseconds: int) -> None:
         """Order bytes are with the socket, so long after the event was made."""
         turns = self._turns
+        orders, self._sending = self._sending, []
         if not turns.counting:
             return
         if not self._turn_has_news:
             turns.later.append(nanoseconds)
             return
+        turns.causes.update(dict.fromkeys(orders, self._received_ns))
         sent_ns = self._received_ns + nanoseconds
         turns.sent.read.append(self._received_ns - self._entered_ns)
         turns.sent.parse.append(self._event_ns - self._received_ns)

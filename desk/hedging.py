@@ -130,8 +130,9 @@ def next_part(
 ) -> HedgePart | TooSmall:
     """The next order for `owed` signed lots (not zero), about `slice_notional` quote currency.
 
-    What would pass through zero is split there. No part leaves a rest the venue would not take,
-    which makes an order larger than a slice by less than the minimum. `price` is the order's.
+    What would pass through zero is split there. No part leaves a rest below the minimum, which
+    makes an order larger than a slice by less than the minimum; only what closes a position may
+    itself be below it, since most venues take that. `price` is the order's.
     """
     sign = 1 if owed > 0 else -1
     reducing = position * owed < 0
@@ -141,7 +142,7 @@ def next_part(
     if whole < least and not closing:
         return TooSmall(lots=sign * whole, least=least)
     lots = min(whole, max(least, _worth_lots(instrument, slice_notional, price)))
-    if whole - lots < least and not (closing and lots >= least):
+    if whole - lots < least:
         lots = whole
     return HedgePart(lots=sign * lots, reduce_only=reducing)
 

@@ -212,7 +212,11 @@ class Venue(Protocol):
         """Hold shared streams, sessions and budgets until cancelled; never ends by an error."""
 
     async def instruments(self) -> Sequence[Instrument]:
-        """Active markets, with this account's fees."""
+        """Markets we can read, with this account's fees; only `active` ones may be quoted.
+
+        One that the venue lists no more stays in the list, not active: its orders and position may
+        still have to be taken away.
+        """
 
     async def clock_offset_ms(self) -> int:
         """Venue clock minus ours, from a cheap read; raises as reads do."""

@@ -52,7 +52,8 @@ class Audit:
         ghosts = (self._rested & _resting(working)) - listed
         strays = [one for one in listed if not self._foreign(one) and not working.knows(one)]
         old = {one for one in strays if self._older(one)}
-        # One of this epoch may have been listed just before it went: it has to be seen twice.
+        # One of this epoch may have been listed just before it went: it has to be seen twice, and
+        # one we gave up may be booked late: what we closed ourselves does not make it known.
         again = self._suspects.intersection(strays)
         self._suspects = frozenset(strays) - old
         return Findings(ghosts=tuple(sorted(ghosts)), orphans=tuple(sorted(old | again)))
@@ -64,6 +65,10 @@ class Audit:
         doubt, before = working.differs_from(event.resting), self._doubt
         self._doubt = doubt
         return Findings(start_over=f"audit: {doubt}" if doubt and before else "")
+
+    def is_ours(self, client_id: str) -> bool:
+        """Whether this market's sessions, of whatever epoch, name their orders so."""
+        return not self._foreign(client_id)
 
     def _foreign(self, client_id: str | None) -> bool:
         identity = None if client_id is None else OrderIdentity.decode(client_id)

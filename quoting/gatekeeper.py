@@ -1,6 +1,7 @@
 """Asks the gate about every batch of a session, with what only accumulates here: rate and funds."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from desk.instrument import Instrument
 from desk.orders import Batch
@@ -42,20 +43,27 @@ class Gatekeeper:
         mid_x2: Ticks,
         book_age_ns: int | None,
         account_age_ns: int | None,
-        position: Lots,
+        positions: tuple[Lots, Lots],
         working: Sequence[WorkingOrder],
     ) -> Approved[Batch] | Denied:
-        """The gate's answer at this moment."""
+        """The gate's answer at this moment.
+
+        `positions` are the venue's word and the sum of our fills. They differ while one of the two
+        is late, and then the batch must be harmless from either.
+        """
         seen = self._funds
         context = GateContext(
             limits=self._limits,
             mid_x2=mid_x2,
             book_age_ns=book_age_ns,
             account_age_ns=account_age_ns,
-            position=position,
+            position=positions[0],
             working=working,
             orders_last_minute=self._rate.last_minute(now_ns),
             funds=None if seen is None else seen.funds,
             funds_age_ns=None if seen is None else now_ns - seen.asked_ns,
         )
-        return review(batch, context)
+        verdict = review(batch, context)
+        if isinstance(verdict, Denied) or positions[0] == positions[1]:
+            return verdict
+        return review(batch, replace(context, position=positions[1]))

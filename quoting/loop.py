@@ -23,7 +23,6 @@ from desk.quoting.view import Depth, View
 from desk.quoting.volatility import MinuteReturns
 from desk.risk.gate import Denied
 from desk.units import NS_PER_MS, NS_PER_S, Side
-from desk.working import WorkingOrder
 from quoting.actions import (
     Action,
     AskFate,
@@ -63,7 +62,10 @@ _SAMPLE_S, _SAMPLES = 1, 10
 
 
 class MarketLoop:
-    """State of one market's quoting. `permit` is kept fresh by others and read here."""
+    """State of one market's quoting. `permit` is kept fresh by others and read here.
+
+    `orders`, `standing` and `gate` may be read by others and are changed here alone.
+    """
 
     def __init__(self, setup: LoopSetup, permit: Permit) -> None:
         self.permit = permit
@@ -71,7 +73,7 @@ class MarketLoop:
         self._tag = setup.market.tag
         self._book = Book()
         self._health = Health(self._book, setup.limits)
-        self._working = WorkingOrders(pushed=setup.capabilities.pushes_order_updates)
+        self.orders = WorkingOrders(pushed=setup.capabilities.pushes_order_updates)
         self._audit = Audit(
             tag=self._tag,
             epoch=setup.epoch,
@@ -79,15 +81,15 @@ class MarketLoop:
         )
         self._returns = MinuteReturns(sample_s=_SAMPLE_S, min_samples=_SAMPLES)
         self._model = QuoteModel.prepare(setup.parameters, setup.instrument)
-        self._gate = Gatekeeper(setup.instrument, setup.limits)
+        self.gate = Gatekeeper(setup.instrument, setup.limits)
         self._refusals = Refusals()
-        self._standing = Standing(
+        self.standing = Standing(
             setup.instrument,
             setup.facts,
             known_since_ms=setup.known_since_ms,
             known=setup.known,
         )
-        self._leaving = Leaving(self._standing, self._refusals, setup.limits.max_drawdown)
+        self._leaving = Leaving(self.standing, self._refusals, setup.limits.max_drawdown)
         self._rules = PlanRules(
             symbol=setup.instrument.symbol,
             tolerance_bps=setup.parameters.requote_tolerance_bps,
@@ -124,20 +126,19 @@ class MarketLoop:
             case AccountSnapshot() | AccountChange():
                 self._health.account(event)
                 if event.position is not None:
-                    self._standing.position = event.position.lots
+                    self.standing.position = event.position.lots
                 return self._hear(event.fills)
             case AccountAlive() | AccountLost():
                 self._health.account(event)
             case OrderUpdate():
                 self._health.account(event)
-                self._working.updated(event, self._now_ns)
-                self._refusals.hear_update(event, self._now_ns)
+                self._take_update(event)
             case Answered() | Cleared() | Settled():
                 self._take_answer(event)
             case AuditBegun() | Audited():
                 self._take_audit(event)
             case FundsSeen():
-                self._gate.hear(event)
+                self.gate.hear(event)
             case Tick():
                 self._now_ns = event.now_ns
         return ()
@@ -147,27 +148,12 @@ class MarketLoop:
         self._phase = Phase.LEAVING
 
     @property
-    def working(self) -> tuple[WorkingOrder, ...]:
-        """Our orders as far as this loop knows."""
-        return self._working.open
-
-    @property
-    def needs_funds(self) -> bool:
-        """Whether any limit asks for the account's funds."""
-        return self._gate.needs_funds
-
-    @property
-    def in_step(self) -> bool:
-        """Whether the venue's position is the sum of the fills heard."""
-        return self._standing.in_step
-
-    @property
     def defends_its_orders(self) -> bool:
         """Whether what rests, if anything, is what we would show: the dead-man's timer may go on.
 
         Not while the book or the account is stale (x10.md section 10).
         """
-        return not (self._working.open and self._health.trouble(self._now_ns))
+        return not (self.orders.open and self._health.trouble(self._now_ns))
 
     # --- decisions ---------------------------------------------------------------------------
 
@@ -203,14 +189,14 @@ class MarketLoop:
         if trouble := self._health.trouble(now_ns) or self._nobody_else():
             return self._wait(trouble, now_ns)
         self._waiting_since_ns = None
-        if self._working.unresolved:
+        if self.orders.unresolved:
             return self._pull("an outcome is unknown")
         return self._quote(now_ns)
 
     def _settle(self, now_ns: int) -> list[Action]:
         """Questions about single orders; quoting of other slots goes on meanwhile."""
         orphans, self._orphans = self._orphans, ()
-        asked = self._working.to_ask(now_ns, _ASK_AGAIN_NS)
+        asked = self.orders.to_ask(now_ns, _ASK_AGAIN_NS)
         return [*(AskFate(one) for one in asked), *(Withdraw(one) for one in orphans)]
 
     def _wait(self, trouble: str, now_ns: int) -> list[Action]:
@@ -220,7 +206,7 @@ class MarketLoop:
         if now_ns - self._waiting_since_ns > _PATIENCE_NS:
             self._phase = Phase.LEAVING
             return [Leave(SessionReason.FEED, trouble)]
-        if self._working.open:
+        if self.orders.open:
             return self._pull(trouble)
         self._phase = Phase.WAITING
         return []
@@ -231,7 +217,7 @@ class MarketLoop:
     def _pull(self, reason: str) -> list[Action]:
         """Cancel first, then look: everything goes, and nothing is sent until it is verified."""
         self._reason = reason
-        if self._phase is Phase.CLEARING or not self._working.open:
+        if self._phase is Phase.CLEARING or not self.orders.open:
             return []
         return self._clear(reason)
 
@@ -259,7 +245,7 @@ class MarketLoop:
             return self._pull(target.reason)
         planned = plan(
             target.levels,
-            self._working.open,
+            self.orders.open,
             rules=self._rules,
             identity=(self._tag, self._setup.epoch, self._cycle + 1),
             now_ns=now_ns,
@@ -267,14 +253,14 @@ class MarketLoop:
         )
         if planned.batch is None:
             return []
-        verdict = self._gate.review(
+        verdict = self.gate.review(
             planned.batch,
             now_ns=now_ns,
             mid_x2=self._mid_x2 or 0,
             book_age_ns=self._book.age_ns(now_ns),
             account_age_ns=now_ns - self._health.account_heard_ns,
-            position=self._standing.position,
-            working=self._working.open,
+            positions=(self.standing.position, self.standing.folded),
+            working=self.orders.open,
         )
         if isinstance(verdict, Denied):
             self._refusals.denied(verdict, now_ns)
@@ -282,19 +268,19 @@ class MarketLoop:
         self._cycle += 1
         self._requotes += 1
         self._last_sent_ns = now_ns
-        self._gate.sent(planned.batch, now_ns)
-        self._working.sent(planned.batch)
+        self.gate.sent(planned.batch, now_ns)
+        self.orders.sent(planned.batch)
         self._unanswered.add(planned.batch.batch_id)
         return [SendBatch(verdict, self._caused_ns)]
 
     def _awaits_answer(self) -> bool:
         """Whether a target would be in vain: nothing replaces a ladder whose outcome is open."""
-        return self._rules.atomic_ladder and self._working.busy
+        return self._rules.atomic_ladder and self.orders.busy
 
     def _target(self, now_ns: int) -> QuoteTarget:
         assert self._touch is not None  # noqa: S101 - `_nobody_else` was asked before
         best_bid, best_ask = self._touch
-        inventory = self._standing.position
+        inventory = self.standing.position
         target = self._model.target(
             View(
                 best_bid=best_bid,
@@ -317,7 +303,7 @@ class MarketLoop:
         self._resnapshot = self._health.feed(event) or self._resnapshot
         self._caused_ns = self._book_heard_ns = event.received_ns
         # The venue's book shows our own orders too; a mid that follows them drifts with our skew.
-        bids, asks = self._working.lots_by_price(Side.BUY), self._working.lots_by_price(Side.SELL)
+        bids, asks = self.orders.lots_by_price(Side.BUY), self.orders.lots_by_price(Side.SELL)
         bid = self._book.best_of_others(Side.BUY, bids)
         ask = self._book.best_of_others(Side.SELL, asks)
         self._touch = None if bid is None or ask is None else (bid, ask)
@@ -326,67 +312,78 @@ class MarketLoop:
             self._returns.observe(bid + ask, event.received_ns)
 
     def _hear(self, fills: tuple[Fill, ...]) -> tuple[Fill, ...]:
-        new = tuple(fill for fill in fills if self._standing.hear(fill))
+        new = tuple(fill for fill in fills if self.standing.hear(fill))
         for fill in new:
-            self._working.filled(fill)
+            self.orders.filled(fill)
         return new
+
+    def _take_update(self, event: OrderUpdate) -> None:
+        self.orders.updated(event, self._now_ns)
+        self._refusals.hear_update(event, self._now_ns)
+        stray = event.resting and not self.orders.knows(event.client_order_id)
+        if stray and self._audit.is_ours(event.client_order_id):
+            # In no table of ours: nobody else will ever take it away.
+            self._orphans += (event.client_order_id,)
 
     def _take_answer(self, event: Answered | Cleared | Settled) -> None:
         match event:
             case Answered():
                 self._unanswered.discard(event.batch.batch_id)
-                self._working.answered(event.batch, event.outcome, self._now_ns)
+                self.orders.answered(event.batch, event.outcome, self._now_ns)
                 self._refusals.hear(event.outcome, self._now_ns)
-                if not self._must_pull and left_stale(event.outcome):
-                    self._must_pull = "a refused replace left an old quote resting"
+                if not self._must_pull and left_stale(event.batch, event.outcome):
+                    self._must_pull = "a refused replace or cancel left an old quote resting"
             case Cleared():
                 self._take_cleared(event)
             case Settled():
-                self._working.settled(event.client_order_id, resting=event.resting)
+                lingering = self.orders.settled(
+                    event.client_order_id, self._now_ns, resting=event.resting
+                )
+                self._orphans += (lingering,) if lingering else ()
 
     def _take_cleared(self, event: Cleared) -> None:
         self._clear_running = False
         if not event.verified:
             self._failed_clear = event.message or "orders could not be cleared"
         elif not self._clear_again:
-            self._working.cleared()
+            self.orders.cleared()
             if self._phase is Phase.CLEARING:
                 self._phase = Phase.WAITING
 
     def _take_audit(self, event: AuditBegun | Audited) -> None:
         if isinstance(event, AuditBegun):
-            self._audit.begin(self._working)
+            self._audit.begin(self.orders)
             return
-        findings = self._audit.judge(event, self._working, self._last_sent_ns)
+        findings = self._audit.judge(event, self.orders, self._last_sent_ns)
         self._must_pull = findings.start_over or self._must_pull
-        self._orphans = findings.orphans
+        self._orphans += findings.orphans
         for client_id in findings.ghosts:
-            self._working.doubt(client_id, self._now_ns)
+            self.orders.doubt(client_id, self._now_ns)
 
     # --- reports -----------------------------------------------------------------------------
 
     def equity(self) -> Equity | None:
         """PnL and peak now, None without a mid."""
-        return None if self._mid_x2 is None else self._standing.equity(self._mid_x2)
+        return None if self._mid_x2 is None else self.standing.equity(self._mid_x2)
 
     def progress(self, latency: LatencySamples) -> SessionProgress:
         """Picture of this moment for heartbeats and the market's page."""
         equity, instrument = self.equity(), self._setup.instrument
-        bids, asks = shown_quotes(self._working.open, instrument)
+        bids, asks = shown_quotes(self.orders.open, instrument)
         return SessionProgress(
             epoch=self._setup.epoch,
             phase=self._phase.value,
             reason=self._reason,
             cycles=self._cycle,
             requotes=self._requotes,
-            fills=self._standing.fills,
+            fills=self.standing.fills,
             rejects=self._refusals.rejects,
             denials=self._refusals.denials,
             unresolved=self._refusals.unresolved,
             clears=self._clears,
             bids=bids,
             asks=asks,
-            inventory=instrument.quantity(self._standing.position),
+            inventory=instrument.quantity(self.standing.position),
             pnl=round(equity.pnl, 4) if equity else Decimal(0),
             peak=round(equity.peak, 4) if equity else None,
             mid=equity.mid if equity else None,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from desk.identity import OrderIdentity, Slot
 from desk.lifecycle import SessionReason
-from desk.orders import BatchOutcome, OrderUpdate, OutcomeKind, RejectReason
+from desk.orders import Batch, BatchOutcome, OrderUpdate, OutcomeKind, RejectReason
 from desk.quoting.decide import QuoteTarget
 from desk.risk.gate import Denied
 from desk.units import NS_PER_S, Lots
@@ -239,8 +239,14 @@ class SlotRests:
         return replace(target, levels=levels, reason=reason)
 
 
-def left_stale(outcome: BatchOutcome) -> bool:
-    """Whether a replace was refused for what will not pass by itself, and the old order rests."""
+def left_stale(batch: Batch, outcome: BatchOutcome) -> bool:
+    """Whether a replace was refused for what will not pass by itself, and the old order rests.
+
+    So it is with a named cancel that was not carried out, whatever the reason.
+    """
+    vanished = any(order.reason is RejectReason.UNKNOWN_ORDER for order in outcome.orders)
+    if batch.cancels and outcome.old_gone is False and not vanished:
+        return True
     return any(
         order.replaced_gone is False and order.reason is not RejectReason.RATE_LIMITED
         for order in outcome.orders

@@ -29,6 +29,7 @@ _TICK_S = 0.1
 _EQUITY_S = 5.0
 _CLEAR_GIVE_UP_S = 20.0
 _LATE_FILLS_S = 0.3
+_LATE_BOOKING_S = 6.0
 _FUNDS_S = 5.0
 _FILLS_OVERLAP_MS = 60_000
 _CANCEL_AGAIN_S = 1.0
@@ -218,16 +219,26 @@ class Session:
         """Send nothing more, cancel everything, hear late fills out, and end our own tasks."""
         self._loop.leave()
         on_its_way = self._dispatcher is not None and self._dispatcher.unanswered > 0
+        on_its_way = on_its_way or self._loop.orders.unbooked
         report = await self._clear_market()
         if on_its_way and self._dispatcher is not None:
-            # The first cancel-all may have overtaken a batch that was still on its way.
+            # The first cancel-all may have overtaken what was still on its way.
             await self._dispatcher.settled()
+            await self._booked()
             report = await self._clear_market()
         await asyncio.sleep(_LATE_FILLS_S)
         self._inbox.close()
         await self._ports.ledger.flush(self._loop.permit.max_ledger_behind_s)
         await _end(background)
         return report
+
+    async def _booked(self) -> None:
+        """Wait until the end of everything sent was told, or is no longer to be expected."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LATE_BOOKING_S):
+                while self._loop.orders.unbooked:
+                    self._report(self.progress())
+                    await asyncio.sleep(_TICK_S)
 
     async def _clear_market(self) -> ClearReport:
         return await clear(
@@ -269,7 +280,7 @@ class Session:
     async def _funds(self) -> None:
         """Read the account's funds now and then, where a limit asks for them."""
         clock = self._ports.clock
-        while self._loop.needs_funds:
+        while self._loop.gate.needs_funds:
             asked_ns = clock.monotonic_ns()
             with suppress(VenueError):  # what was read before grows old by itself
                 funds = await self._ports.venue.account.balance()

@@ -23,6 +23,7 @@ from desk.working import WorkingOrder, WorkingState
 _KEEP_CLOSED = 64
 _SETTLE_NS = 250 * NS_PER_MS
 _CONFIRM_NS = 2_000 * NS_PER_MS
+_LOOKS = 5
 # An enum member costs 50 ns to look up in Python 3.11, and every update asks for dozens.
 _IN_FLIGHT: Final = WorkingState.IN_FLIGHT
 _RESTING: Final = WorkingState.RESTING
@@ -43,7 +44,9 @@ class WorkingOrders:
         self._pushed = pushed
         self._open: dict[str, WorkingOrder] = {}
         self._closed: dict[str, NewOrder] = {}
+        self._ended: set[str] = set()
         self._asks: dict[str, int] = {}
+        self._unseen: dict[str, int] = {}
         self.unattributed = 0
 
     @property
@@ -61,9 +64,16 @@ class WorkingOrders:
         """Whether an answer is still awaited."""
         return any(one.state in _ANSWERED for one in self._open.values())
 
+    @property
+    def unbooked(self) -> bool:
+        """Whether the venue may yet book an order of ours: sent, and never seen nor refused."""
+        return any(
+            one.state is _IN_FLIGHT or one.state is _UNRESOLVED for one in self._open.values()
+        )
+
     def knows(self, client_id: str) -> bool:
-        """Whether this order is open here, or was until a short while ago."""
-        return client_id in self._open or client_id in self._closed
+        """Whether this order may rest or fill as far as we know."""
+        return client_id in self._open
 
     # --- what we did -------------------------------------------------------------------------
 
@@ -98,8 +108,11 @@ class WorkingOrders:
     def updated(self, update: OrderUpdate, now_ns: int) -> None:
         """Take a pushed order state; it may come before the answer to the send."""
         client_id = update.client_order_id
+        if not update.resting and (client_id in self._open or client_id in self._closed):
+            self._ended.add(client_id)
         working = self._open.get(client_id)
         if working is None:
+            self._reopen(update)
             return
         if update.resting:
             # A replace or cancel under way goes on; fills come as fills.
@@ -129,15 +142,37 @@ class WorkingOrders:
         if left > 0:
             self._open[client_id] = _changed(working, working.state, left)
         else:
+            self._ended.add(client_id)
             self._close(client_id)
 
-    def settled(self, client_id: str, *, resting: bool) -> None:
-        """The venue was asked, and the fills it knows of were heard before this."""
+    def settled(self, client_id: str, now_ns: int, *, resting: bool) -> str | None:
+        """The venue was asked, and the fills it knows of were heard before this.
+
+        An acknowledged order that is not found may be booked yet (x10.md section 12.4): its slot
+        stays taken for some more looks, and its id comes back, to be cancelled for safety.
+        """
         self._asks.pop(client_id, None)
+        working = self._open.get(client_id)
         if resting:
             self._set(client_id, _RESTING)
+        elif working is not None and working.state is _IN_FLIGHT and self._look_again(client_id):
+            self._asks[client_id] = now_ns + _CONFIRM_NS
+            return client_id
         else:
             self._close(client_id)
+        return None
+
+    def _look_again(self, client_id: str) -> bool:
+        looks = self._unseen[client_id] = self._unseen.get(client_id, 0) + 1
+        return looks < _LOOKS
+
+    def _reopen(self, update: OrderUpdate) -> None:
+        """An order we had given up was booked late: it rests, until it is replaced or cancelled."""
+        order = self._closed.get(update.client_order_id)
+        if order is not None and update.resting and order.client_order_id not in self._ended:
+            self._open[order.client_order_id] = WorkingOrder(
+                order=order, state=_RESTING, remaining=update.remaining
+            )
 
     def cleared(self) -> None:
         """A cancel-all was confirmed by listing: nothing rests."""
@@ -251,9 +286,12 @@ class WorkingOrders:
         working = self._open.pop(client_id, None)
         if working is None:
             return
+        self._unseen.pop(client_id, None)
         self._closed[client_id] = working.order
         while len(self._closed) > _KEEP_CLOSED:
-            del self._closed[next(iter(self._closed))]
+            oldest = next(iter(self._closed))
+            del self._closed[oldest]
+            self._ended.discard(oldest)
 
     def _match(self, fill: Fill) -> str | None:
         # A maker fill happens at the order's own price; newest closed orders are tried last.

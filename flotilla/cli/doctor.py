@@ -97,7 +97,7 @@ async def _venue(settings: Settings, name: str) -> Finding:
     try:
         if problems := await venue.diagnose():
             return Finding(name, False, "; ".join(problems))
-        markets = len(await venue.instruments())
+        markets = sum(one.active for one in await venue.instruments())
         balance = await venue.account.balance()
         offset_ms = await venue.clock_offset_ms()
     finally:

@@ -20,7 +20,12 @@ from infra.settings import load_settings
 from infra.telemetry.setup import Telemetry
 from tests.support.services import Services
 from venues.ocx.simulator.server import OcxSimulator
-from venues.ocx.simulator.settings import SeedAccount, SimulatorSettings
+from venues.ocx.simulator.settings import (
+    DEFAULT_MARKETS,
+    SeedAccount,
+    SimMarket,
+    SimulatorSettings,
+)
 
 T = TypeVar("T")
 KEY = "ocx_sk_" + "a1" * 16
@@ -55,8 +60,13 @@ def open_desk(
     monkeypatch: pytest.MonkeyPatch,
 ) -> OpenDesk:
     @asynccontextmanager
-    async def opened(collateral: str = "100000", **environment: str) -> AsyncIterator[Desk]:
+    async def opened(
+        collateral: str = "100000",
+        markets: tuple[SimMarket, ...] = DEFAULT_MARKETS,
+        **environment: str,
+    ) -> AsyncIterator[Desk]:
         settings = SimulatorSettings(
+            markets=markets,
             accounts=(
                 SeedAccount(
                     name="main",
@@ -64,7 +74,7 @@ def open_desk(
                     perps_collateral=Decimal(collateral),
                     rate_per_minute=60_000,
                 ),
-            )
+            ),
         )
         async with OcxSimulator(settings, random=Random(7)) as venue:
             given = {

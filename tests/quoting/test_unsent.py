@@ -37,6 +37,6 @@ def test_a_cancel_of_an_order_that_is_gone_is_settled_by_asking() -> None:
     second = sent(again(loop, 2 * NS_PER_S, mid=600_100))
     assert set(second.cancels) == {order.client_order_id for order in first.orders}
     loop.apply(refused(second, RejectReason.UNKNOWN_ORDER, old_gone=False))
-    assert {one.state for one in loop.working} == {WorkingState.SETTLING}
+    assert {one.state for one in loop.orders.open} == {WorkingState.SETTLING}
     asked = again(loop, 3 * NS_PER_S)
     assert asked == [AskFate(order.client_order_id) for order in first.orders]

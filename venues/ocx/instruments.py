@@ -4,6 +4,7 @@ Ids are opaque; only active perpetuals and dated futures are offered, all are ke
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 from decimal import ROUND_CEILING, Decimal
 
 import msgspec
@@ -58,15 +59,20 @@ class Catalog:
         self._grids: dict[str, tuple[Instrument, tuple[Grid, Grid]]] = {}
 
     def learn(self, markets: Iterable[WireMarket], fees: WireFees) -> list[Instrument]:
-        """Take in a fresh list; gives the active ones.
+        """Take in a fresh list; gives all of it, and what was listed before as not active any more.
 
-        Markets without tick or step are left out (set them under `markets` to trade them).
+        What cannot be quoted may still have to be cancelled and left. Markets without tick or step
+        are left out (set them under `markets` to trade them).
         """
         read = [instrument_of(market, fees, self._config) for market in markets]
         found = {one.symbol: one for one in read if one is not None}
-        gone = {symbol: old for symbol, old in self._instruments.items() if symbol not in found}
-        self._instruments = {**gone, **found}
-        return [one for one in found.values() if one.active]
+        gone = {
+            symbol: replace(old, active=False)
+            for symbol, old in self._instruments.items()
+            if symbol not in found
+        }
+        self._instruments = {**found, **gone}
+        return list(self._instruments.values())
 
     def known(self, symbol: str) -> Instrument | None:
         """Instrument last seen under this symbol, also when it is not active any more."""

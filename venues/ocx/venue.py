@@ -102,7 +102,7 @@ class OcxVenue:
             group.create_task(self._always("user stream", self._user_stream.run))
 
     async def instruments(self) -> Sequence[Instrument]:
-        """Active markets, with this account's fees. Raises Refused, NotSent or Unresolved.
+        """Markets we can read, with this account's fees. Raises Refused, NotSent or Unresolved.
 
         Where the venue refuses to tell the tier, the configured fees count.
         """

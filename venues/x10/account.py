@@ -132,7 +132,8 @@ class X10Account:
         found = await self._reads.find(path, decode_orders, {})
         if found is None:
             return None
-        resting = [one for one in found.data if one.rests and one.market == instrument.symbol]
+        # A state we do not know is not known to be an end.
+        resting = [one for one in found.data if not one.gone and one.market == instrument.symbol]
         self._learn(resting)
         return readable(
             "order", lambda _: self._order(resting[0], instrument) if resting else None, b""

@@ -4,7 +4,7 @@ Only active perpetuals with an order book are offered; all are kept for look-up.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import ROUND_CEILING, Decimal
 
 import msgspec
@@ -106,12 +106,21 @@ class Catalog:
         self._adopted: dict[str, Instrument] = {}
 
     def learn(self, markets: Iterable[WireMarket], fees: Iterable[WireFee]) -> list[Instrument]:
-        """Take in a fresh list; gives the active ones. Markets without a readable grid are out."""
+        """Take in a fresh list; gives all of it, and what was listed before as not active any more.
+
+        What cannot be quoted may still have to be cancelled and left. Markets without a readable
+        grid are out.
+        """
         rates = {fee.market: fee for fee in fees}
         read = [_listing_of(market, rates, self._config) for market in markets]
         found = {one.instrument.symbol: one for one in read if one is not None}
-        self._listings = {**self._listings, **found}
-        return [one.instrument for one in found.values() if one.instrument.active]
+        gone = {
+            symbol: replace(old, instrument=replace(old.instrument, active=False))
+            for symbol, old in self._listings.items()
+            if symbol not in found
+        }
+        self._listings = {**found, **gone}
+        return [one.instrument for one in self._listings.values()]
 
     def listing(self, symbol: str) -> Listing | None:
         """What the venue last said of a market, also when it is not active any more."""

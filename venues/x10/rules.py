@@ -28,7 +28,7 @@ class Rules:
         self._log = structlog.get_logger(__name__)
 
     async def refresh(self) -> Sequence[Instrument]:
-        """Active markets with this account's fees. Raises Refused, NotSent or Unresolved.
+        """Markets with this account's fees. Raises Refused, NotSent or Unresolved.
 
         Where the venue refuses to tell the fees, the configured ones count.
         """

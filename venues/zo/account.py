@@ -140,10 +140,10 @@ class ZoAccount:
         symbol = market.symbol if market else str(order.market_id)
         remaining = sizes[order.size]
         if client_id is not None:
-            lots = (
-                remaining if order.original_order_size is None else sizes[order.original_order_size]
-            )
-            self._known.posted(order_id, client_id, symbol, lots, asked_ns)
+            original = order.original_order_size
+            lots = remaining if original is None else sizes[original]
+            known = self._known.posted(order_id, client_id, symbol, lots, asked_ns)
+            known.filled = max(known.filled, known.lots - remaining)
         return VenueOrder(
             symbol=symbol,
             side=side_of(order.side),

@@ -3,6 +3,7 @@
 It is never repeated here; a body that is too long is refused before it is sent.
 """
 
+import asyncio
 from collections.abc import Awaitable
 from contextlib import suppress
 from typing import Final
@@ -34,6 +35,7 @@ class Actions:
         self._clock = clock
         self._headers = encode_headers([("Content-Type", BINARY), ("User-Agent", user_agent)])
         self._max_body_bytes = max_body_bytes
+        self._opening = asyncio.Lock()
 
     def send(self, body: bytes, timeout_s: float | None = None) -> Awaitable[HttpResponse]:
         """Send one body; on an idle connection it is on the socket on return.
@@ -55,9 +57,10 @@ class Actions:
 
         Raises Refused, NotSent or Unresolved; error receipts are returned.
         """
-        if not self._pool.connected:
-            with suppress(NotSent):
-                await self._pool.open()
+        async with self._opening:
+            if not self._pool.connected:
+                with suppress(NotSent):
+                    await self._pool.open()
         told = self.receipt(label, await self.send(body, timeout_s))
         if isinstance(told, VenueError):
             raise told

@@ -33,10 +33,9 @@ async def _become_long(stage: Stage) -> int:
 class SafetyCases:
     async def test_v510_instruments_are_sound(self, harness: Harness) -> None:
         listed = await harness.venue.instruments()
-        assert harness.instrument.symbol in {one.symbol for one in listed}
+        assert harness.instrument.symbol in {one.symbol for one in listed if one.active}
         assert len({one.symbol for one in listed}) == len(listed)
         for one in listed:
-            assert one.active
             assert one.tick_size > 0
             assert one.lot_size > 0
             assert one.multiplier > 0

@@ -174,6 +174,7 @@ async def test_a_session_is_fetched_with_the_wallet_and_renewed_after_a_401() ->
         scripted.say("/auth/siwe", Answer(headers=cookie))
         async with running(scripted, api_key=None, wallet_key="0x" + "11" * 32) as venue:
             scripted.say("/perps/balances", Answer(status=401), Answer(body=b'{"equity":"5"}'))
+            scripted.say("/perps/positions", Answer(body=b"[]"))
             balance = await venue.account.balance()
             assert (await venue.execution.send(ladder(), INSTRUMENT)).orders[0].kind is A
         reads = scripted.seen["/perps/balances"]

@@ -149,15 +149,18 @@ def test_both_spellings_of_the_market_list_give_the_same_instrument() -> None:
         {"id":"D-USDC-SPOT","marketType":"spot","priceDecimals":0,"sizeDecimals":0}]"""
     )
     catalog = Catalog(config)
-    plain, detailed = catalog.learn(markets, decode_fees(b'{"makerBps":"-0.5","takerBps":"3"}'))
+    learnt = catalog.learn(markets, decode_fees(b'{"makerBps":"-0.5","takerBps":"3"}'))
+    assert [one.active for one in learnt] == [True, True, False, False]
+    plain, detailed, *_ = learnt
     assert (plain.tick_size, plain.lot_size) == (Decimal("0.01"), Decimal("0.0001"))
     assert (plain.tick_size, plain.lot_size) == (detailed.tick_size, detailed.lot_size)
     assert (plain.maker_fee_bps, plain.taker_fee_bps) == (Decimal("-0.5"), Decimal(3))
     assert (detailed.maker_fee_bps, detailed.min_lots) == (Decimal(1), 3)
     assert (detailed.band_low, detailed.band_high) == (1001, 2000)
-    halted = catalog.known("C-PERP")
-    assert halted is not None
-    assert not halted.active
+    (first, *gone) = catalog.learn(markets[:1], decode_fees(b"{}"))
+    assert first.active
+    assert not any(one.active for one in gone)
+    assert len(gone) == 3, "what is listed no more may still have to be left"
 
 
 def _batch(**changes: object) -> Batch:

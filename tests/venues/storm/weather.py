@@ -105,26 +105,26 @@ class Storm:
         await self._until(lambda: self._agreed(loop), loop, "local and venue differ")
 
     def _agreed(self, loop: MarketLoop) -> bool:
-        states = {one.state for one in loop.working}
+        states = {one.state for one in loop.orders.open}
         return (
             states == {WorkingState.RESTING}
             and self._resting(loop) == sorted(self.harness.resting_ids())
-            and loop.in_step
+            and loop.standing.in_step
         )
 
     def _resting(self, loop: MarketLoop) -> list[str]:
-        return sorted(one.order.client_order_id for one in loop.working)
+        return sorted(one.order.client_order_id for one in loop.orders.open)
 
     async def _until(self, holds: Callable[[], bool], loop: MarketLoop, what: str) -> None:
         clock = asyncio.get_running_loop()
         until = clock.time() + _CALM_S
         while not holds():
             if clock.time() > until:
-                states = [(one.order.client_order_id, one.state.value) for one in loop.working]
+                states = [(one.order.client_order_id, one.state.value) for one in loop.orders.open]
                 self._say(
                     ok=False,
                     what=f"{what}: ours {states}, theirs {self.harness.resting_ids()}, "
-                    f"in step {loop.in_step}, {self.progress}",
+                    f"in step {loop.standing.in_step}, {self.progress}",
                 )
             await asyncio.sleep(0.005)
 

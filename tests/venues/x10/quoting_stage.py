@@ -192,16 +192,16 @@ class QuotingStage:
         return took_ns / NS_PER_S
 
     def _agreed(self) -> bool:
-        ours = sorted(one.order.client_order_id for one in self.loop.working)
+        ours = sorted(one.order.client_order_id for one in self.loop.orders.open)
         return (
-            {one.state for one in self.loop.working} == {WorkingState.RESTING}
+            {one.state for one in self.loop.orders.open} == {WorkingState.RESTING}
             and len(ours) == 2
             and ours == sorted(one.client_order_id or "" for one in self._open())
-            and self.loop.in_step
+            and self.loop.standing.in_step
         )
 
     def _differences(self) -> str:
-        ours = [(one.order.client_order_id, one.state.value) for one in self.loop.working]
+        ours = [(one.order.client_order_id, one.state.value) for one in self.loop.orders.open]
         theirs = [one.client_order_id for one in self._open()]
         return f"ours {ours}, theirs {theirs}, {self.loop.actions[-3:]}"
 

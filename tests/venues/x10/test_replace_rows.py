@@ -55,7 +55,7 @@ async def test_a_margin_refusal_pulls_the_stale_quote_and_is_not_tried_again() -
         stage.arm(FaultKind.ORDER_REFUSED, code=1140)
         move(stage)
         new, old, _ = await refused(stage, 1140)
-        await until(lambda: not stage.loop.working, "quotes were left")
+        await until(lambda: not stage.loop.orders.open, "quotes were left")
         assert ends_of(stage, old) == [CancelReason.ASKED]
         assert stage.told(new.client_order_id) == []
         count = len(stage.loop.sent)

@@ -1,0 +1,219 @@
+"""What a hedge's workflow may ask the world: open, watch, send one order, release, leave.
+
+Every one may run twice: the obligation is opened once, and an order's id comes from its step.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from temporalio import activity
+
+from activities.failures import as_application_errors
+from activities.hedge_messages import (
+    HedgeLook,
+    HedgeSliceInput,
+    LeaveHedgeInput,
+    OpenHedgeInput,
+    OpenHedgeReport,
+    ReleaseHedgeInput,
+    WatchHedgeInput,
+)
+from activities.hedge_watch import HedgeWatch, find_traded, why_killed
+from activities.ports import ActivityPorts
+from desk.errors import ConfigurationFault
+from desk.identity import MarketId
+from desk.instrument import Instrument
+from desk.ports import Venue
+from desk.records import ControlDecision
+from desk.units import NS_PER_MS, Lots
+from quoting.hedge import HedgeSliceReport, HedgeStep, hedge_slice, read_books
+from quoting.opening import open_books
+
+_BEAT_S = 1.0
+_LEASE_LOOK_S = 0.2
+_PATIENCE_S = 2.0
+
+
+class HedgeActivities:
+    """Activities of one worker; ports are shared by all hedges of the process."""
+
+    def __init__(self, ports: ActivityPorts) -> None:
+        self._ports = ports
+
+    @activity.defn
+    async def open_hedge(self, request: OpenHedgeInput) -> OpenHedgeReport:
+        """Check the plan, take the hedge market if nobody has it, and bring its books up to date.
+
+        What rests there is cancelled only once the lease is ours.
+        """
+        plan = request.plan
+        with as_application_errors():
+            venue, instrument = await self._market(plan.hedge)
+            await self._market(plan.source)
+            if problems := _problems(request, instrument):
+                raise ConfigurationFault("; ".join(problems))
+            epoch = await self._ports.ledger.open_epoch(plan.hedge, plan.owner, request.run_id)
+            await self._claim(request, epoch)
+            try:
+                await self._owes_nobody_else(request)
+                await open_books(
+                    plan.hedge,
+                    instrument,
+                    venue,
+                    self._ports.ledger,
+                    self._ports.clock,
+                    life_epoch=epoch,
+                    beat=_beat,
+                )
+            except BaseException:
+                await self._ports.lease.release(plan.hedge, epoch, plan.owner)
+                raise
+        return OpenHedgeReport(epoch=epoch)
+
+    @activity.defn
+    async def watch_hedge(self, request: WatchHedgeInput) -> HedgeLook:
+        """Keep the lease and weigh inventory against hedge until there is something to tell.
+
+        An obligation that arises is in the ledger before this returns an order to send.
+        """
+        with as_application_errors():
+            watch = HedgeWatch(self._ports, request)
+            async with _beating(lambda: watch.look):
+                return await watch.run()
+
+    @activity.defn
+    async def send_hedge_slice(self, request: HedgeSliceInput) -> HedgeSliceReport:
+        """Send one order, if the lease is ours and no kill forbids it, and book what it did."""
+        with as_application_errors():
+            async with _beating(lambda: None):
+                traded = await find_traded(self._ports, request.plan.hedge)
+                if traded is None:
+                    return _unsent(request, request.position, "not sent: not traded now")
+                if activity.info().attempt > 1:
+                    # What an attempt that died has sent must have had time to show.
+                    await asyncio.sleep(traded[0].capabilities.settling_ms / 1000)
+                return await self._slice(request, *traded)
+
+    @activity.defn
+    async def release_hedge(self, request: ReleaseHedgeInput) -> bool:
+        """Close an obligation by a named decision; False when it was not open any more."""
+        with as_application_errors():
+            released = await self._ports.hedges.release(
+                request.obligation, request.by, request.reason
+            )
+            await self._ports.ledger.record_decision(
+                ControlDecision(
+                    market=request.plan.source,
+                    epoch=request.epoch,
+                    kind="hedge released" if released else "hedge release came too late",
+                    reason=request.reason,
+                    by=request.by,
+                    evidence=f"obligation {request.obligation} at {request.plan.hedge.path}",
+                    at_ms=self._ports.clock.wall_ns() // NS_PER_MS,
+                )
+            )
+        return released
+
+    @activity.defn
+    async def leave_hedge(self, request: LeaveHedgeInput) -> None:
+        """Give the hedge market back; what is owed stays recorded as owed."""
+        with as_application_errors():
+            plan = request.plan
+            await self._ports.lease.release(plan.hedge, request.epoch, plan.owner)
+
+    async def _slice(
+        self, request: HedgeSliceInput, venue: Venue, instrument: Instrument
+    ) -> HedgeSliceReport:
+        plan, ports = request.plan, self._ports
+        if not await ports.lease.renew(plan.hedge, request.epoch, plan.owner, plan.lease_ttl_ms):
+            books = await read_books(plan.hedge, instrument, venue, ports.ledger, ports.clock)
+            return _unsent(request, books.position, "not sent: the lease is not ours any more")
+        if not request.reduce_only and (why := await why_killed(ports, plan)):
+            books = await read_books(plan.hedge, instrument, venue, ports.ledger, ports.clock)
+            return _unsent(request, books.position, f"not sent: {why}")
+        step = HedgeStep(
+            market=plan.hedge,
+            epoch=request.epoch,
+            step=request.step,
+            position=request.position,
+            lots=request.lots,
+            reduce_only=request.reduce_only,
+            max_slippage_bps=plan.max_slippage_bps,
+            limits=plan.limits,
+        )
+        return await hedge_slice(step, instrument, venue, ports.ledger, ports.writer, ports.clock)
+
+    async def _owes_nobody_else(self, request: OpenHedgeInput) -> None:
+        plan = request.plan
+        owed = await self._ports.hedges.open_for(plan.hedge)
+        if owed is not None and owed.source != plan.source:
+            raise ConfigurationFault(
+                f"hedge: {plan.hedge.path} still owes {owed.owed} lots for {owed.source.path}; "
+                "start that hedge again and let it finish, or release it"
+            )
+
+    async def _claim(self, request: OpenHedgeInput, epoch: int) -> None:
+        """Take the lease. ConfigurationFault when somebody holds it and goes on renewing it."""
+        plan = request.plan
+        retried = activity.info().attempt > 1  # the holder may be our own attempt that died
+        patience_s = plan.lease_ttl_ms / 1000 + 1 if retried else _PATIENCE_S
+        for _ in range(int(patience_s / _LEASE_LOOK_S)):
+            if await self._ports.lease.acquire(plan.hedge, epoch, plan.owner, plan.lease_ttl_ms):
+                return
+            _beat()
+            await asyncio.sleep(_LEASE_LOOK_S)
+        raise ConfigurationFault(
+            f"hedge: {plan.hedge.path} is held by somebody else, who quotes or hedges there; "
+            "stop that first, or hedge on another market"
+        )
+
+    async def _market(self, market: MarketId) -> tuple[Venue, Instrument]:
+        traded = await find_traded(self._ports, market)
+        if traded is None:
+            raise ConfigurationFault(
+                f"symbol: {market.venue} has no market {market.symbol} that is traded now"
+            )
+        return traded
+
+
+def _problems(request: OpenHedgeInput, instrument: Instrument) -> list[str]:
+    plan = request.plan
+    found = list(plan.rule.problems()) + list(plan.limits.problems())
+    if plan.slice_notional < instrument.min_notional:
+        found.append(
+            f"slice_notional: {plan.slice_notional} is below the hedge market's minimum of "
+            f"{instrument.min_notional}; raise it"
+        )
+    return found
+
+
+def _unsent(request: HedgeSliceInput, position: Lots, outcome: str) -> HedgeSliceReport:
+    return HedgeSliceReport(
+        step=request.step,
+        position_before=request.position,
+        position_after=position,
+        sent_lots=0,
+        outcome=outcome,
+        spent=position != request.position,
+    )
+
+
+def _beat() -> None:
+    activity.heartbeat()
+
+
+@asynccontextmanager
+async def _beating(details: Callable[[], object]) -> AsyncIterator[None]:
+    """Heartbeats while the block runs, so that a dead worker is noticed in seconds."""
+
+    async def beat() -> None:
+        while True:
+            activity.heartbeat(details())
+            await asyncio.sleep(_BEAT_S)
+
+    beating = asyncio.create_task(beat())
+    try:
+        yield
+    finally:
+        beating.cancel()

@@ -1,0 +1,189 @@
+"""One order towards a hedge, and the books around it: the ledger alone says how much is hedged.
+
+The one rule: what became of an order is found out by fills and positions before another is sent;
+an order without a trace keeps its id, so that the venue refuses the second of two.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from decimal import Decimal
+
+from desk.book import Book
+from desk.errors import NotSent
+from desk.identity import MarketId, OrderIdentity, Slot
+from desk.instrument import Instrument
+from desk.orders import Batch, BatchOutcome, NewOrder, OutcomeKind, RejectReason, TimeInForce
+from desk.ports import Clock, LedgerReader, LedgerWriter, Venue
+from desk.risk.gate import Denied, GateContext, GateLimits, review
+from desk.risk.limits import RiskLimits
+from desk.units import Lots, Side
+from quoting.clearing import clear
+from quoting.journal import record_answer, record_sent
+from quoting.opening import overlap_start_ms
+from quoting.taking import read_book, taking_price
+
+_TRIES = 5
+_CLEAR_S = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HedgeStep:
+    """One order: signed lots that were weighed at signed position `position`.
+
+    `step` and `epoch` make its client order id.
+    """
+
+    market: MarketId
+    epoch: int
+    step: int
+    position: Lots
+    lots: Lots
+    reduce_only: bool
+    max_slippage_bps: Decimal
+    limits: RiskLimits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HedgeSliceReport:
+    """Signed lots of the ledger before and after.
+
+    `spent`: the next order needs a new id. It stays False while nothing is known of this one.
+    """
+
+    step: int
+    position_before: int
+    position_after: int
+    sent_lots: int
+    outcome: str
+    spent: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HedgeBooks:
+    """Signed lots by our ledger and by the venue, read at `read_ns` (monotonic)."""
+
+    position: Lots
+    venue_position: Lots
+    read_ns: int
+
+    @property
+    def difference(self) -> str:
+        """A sentence when they disagree, else empty."""
+        if self.position == self.venue_position:
+            return ""
+        return f"ledger has {self.position} lots, the venue {self.venue_position}"
+
+
+async def read_books(
+    market: MarketId, instrument: Instrument, venue: Venue, ledger: LedgerReader, clock: Clock
+) -> HedgeBooks:
+    """Book the fills we did not hear, until ledger and venue agree or tries are used up.
+
+    Raises what the ports raise.
+    """
+    facts = await ledger.facts(market, 0)
+    since_ms = overlap_start_ms(facts)
+    for attempt in range(_TRIES):
+        await ledger.book_fills(market, await venue.account.fills(instrument, since_ms))
+        position = (await ledger.facts(market, 0)).position
+        read_ns = clock.monotonic_ns()
+        venue_position = (await venue.account.position(instrument)).lots
+        books = HedgeBooks(position=position, venue_position=venue_position, read_ns=read_ns)
+        if not books.difference:
+            break
+        await asyncio.sleep(0.1 * 2**attempt)
+    return books
+
+
+async def hedge_slice(
+    step: HedgeStep,
+    instrument: Instrument,
+    venue: Venue,
+    ledger: LedgerReader,
+    writer: LedgerWriter,
+    clock: Clock,
+) -> HedgeSliceReport:
+    """Send one order if the books still are as weighed, and book what it did.
+
+    Raises what the ports raise; then the same call may be repeated.
+    """
+    books = await read_books(step.market, instrument, venue, ledger, clock)
+    if books.position != step.position or books.difference:
+        # Perhaps this very order, sent by an attempt that died: it is in the books now.
+        outcome = books.difference or "not sent: the ledger has moved since it was weighed"
+        return _report(step, books, 0, outcome, spent=True)
+    book = await read_book(venue, instrument)
+    order = _order(step, instrument, book)
+    batch = Batch(batch_id=order.client_order_id, symbol=instrument.symbol, orders=(order,))
+    verdict = review(batch, _context(step, instrument, book, books, clock))
+    if isinstance(verdict, Denied):
+        return _report(step, books, 0, f"denied: {verdict.message}", spent=False)
+    record_sent(writer, clock, step.market, step.epoch, batch)
+    answer = await venue.execution.send(verdict, instrument)
+    record_answer(writer, clock, step.market, answer)
+    await asyncio.sleep(venue.capabilities.settling_ms / 1000)
+    if answer.unresolved:
+        # Whatever of it could still trade is taken away before anybody looks.
+        await clear(venue, instrument, clock, give_up_s=_CLEAR_S)
+    after = await read_books(step.market, instrument, venue, ledger, clock)
+    return _report(step, after, step.lots, _words(answer), spent=_spent(step, answer, after))
+
+
+def _order(step: HedgeStep, instrument: Instrument, book: Book) -> NewOrder:
+    side = Side.BUY if step.lots > 0 else Side.SELL
+    slot = Slot(side, 0)
+    identity = OrderIdentity(
+        tag=step.market.tag, epoch=step.epoch, cycle=step.step, slot=slot, exit=step.reduce_only
+    )
+    return NewOrder(
+        client_order_id=identity.encode(),
+        slot=slot,
+        side=side,
+        price=taking_price(instrument, book, side, step.max_slippage_bps),
+        lots=abs(step.lots),
+        time_in_force=TimeInForce.IOC,
+        post_only=False,
+        reduce_only=step.reduce_only,
+    )
+
+
+def _context(
+    step: HedgeStep, instrument: Instrument, book: Book, books: HedgeBooks, clock: Clock
+) -> GateContext:
+    if book.mid_x2 is None:
+        raise NotSent(f"the book of {instrument.symbol} was lost while it was read")
+    now_ns = clock.monotonic_ns()
+    return GateContext(
+        limits=GateLimits.of(instrument, step.limits),
+        mid_x2=book.mid_x2,
+        book_age_ns=book.age_ns(now_ns),
+        account_age_ns=now_ns - books.read_ns,
+        position=books.position,
+        working=(),
+        orders_last_minute=0,
+    )
+
+
+def _spent(step: HedgeStep, answer: BatchOutcome, after: HedgeBooks) -> bool:
+    (order,) = answer.orders
+    known = order.kind is not OutcomeKind.UNRESOLVED or order.reason is RejectReason.DUPLICATE
+    return known or {after.position, after.venue_position} != {step.position}
+
+
+def _words(answer: BatchOutcome) -> str:
+    (order,) = answer.orders
+    why = order.message or (order.reason.value if order.reason else "")
+    return f"{order.kind.value} ({why})" if why else order.kind.value
+
+
+def _report(
+    step: HedgeStep, books: HedgeBooks, sent: Lots, outcome: str, *, spent: bool
+) -> HedgeSliceReport:
+    return HedgeSliceReport(
+        step=step.step,
+        position_before=step.position,
+        position_after=books.position,
+        sent_lots=sent,
+        outcome=outcome,
+        spent=spent,
+    )

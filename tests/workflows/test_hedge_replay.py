@@ -1,0 +1,42 @@
+"""Recorded lives of a hedge still replay: the workflow issues the same commands as ever."""
+
+from pathlib import Path
+
+import pytest
+from temporalio.client import WorkflowHistory
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.worker import Replayer
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+
+from tests.workflows.conftest import PASSTHROUGH
+from tests.workflows.record_hedge import HEDGE_ID
+from workflows.hedge import HedgeWorkflow
+
+HISTORIES = sorted((Path(__file__).parent / "histories").glob("hedge_*.json"))
+
+
+def replayer() -> Replayer:
+    return Replayer(
+        workflows=[HedgeWorkflow],
+        data_converter=pydantic_data_converter,
+        workflow_runner=SandboxedWorkflowRunner(
+            restrictions=SandboxRestrictions.default.with_passthrough_modules(*PASSTHROUGH)
+        ),
+    )
+
+
+def test_there_are_histories() -> None:
+    assert {path.stem for path in HISTORIES} == {"hedge_filled", "hedge_released"}
+
+
+@pytest.mark.parametrize("path", HISTORIES, ids=lambda path: path.stem)
+async def test_a_recorded_history_replays(path: Path) -> None:
+    history = WorkflowHistory.from_json(HEDGE_ID, path.read_text())
+    await replayer().replay_workflow(history)
+
+
+async def test_a_changed_command_is_noticed() -> None:
+    text = HISTORIES[0].read_text()
+    history = WorkflowHistory.from_json(HEDGE_ID, text.replace('"open_hedge"', '"shut_hedge"'))
+    with pytest.raises(Exception, match="[Nn]ondetermini"):
+        await replayer().replay_workflow(history)
