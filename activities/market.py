@@ -24,10 +24,10 @@ from activities.messages import (
 )
 from activities.ports import ActivityPorts
 from activities.session import host_session
-from desk.errors import ConfigurationFault, VenueError
+from desk.errors import ConfigurationFault, Unavailable, VenueError
 from desk.identity import MarketId
 from desk.instrument import Instrument
-from desk.ports import Venue
+from desk.ports import DeadManPort, Venue
 from desk.quoting.against_market import against_market
 from desk.records import ControlDecision, Kill
 from desk.units import NS_PER_MS
@@ -152,9 +152,7 @@ class MarketActivities:
                     request.market, "critical", f"books disagree: {report.difference}"
                 )
             if venue.dead_man is not None:
-                # The last brake goes last; where that fails, the timer runs out by itself.
-                with suppress(VenueError):
-                    await venue.dead_man.release(request.market.path)
+                await self._disarm(request.market, venue.dead_man)
             await self._ports.lease.release(request.market, request.epoch, request.owner)
         return report
 
@@ -209,6 +207,18 @@ class MarketActivities:
             # Flat: the stand-down takes the lease under an epoch of its own.
             await self._ports.lease.release(request.market, request.epoch, request.owner)
         return report
+
+    async def _disarm(self, market: MarketId, timer: DeadManPort) -> None:
+        """Release the last brake, unless any process works on another market of the account.
+
+        Looked at before and after: a session takes its lease before it arms. Where anything fails
+        the timer runs out by itself, which is safe.
+        """
+        with suppress(VenueError, Unavailable):
+            if await self._ports.lease.shared(market):
+                return
+            if await timer.release(market.path) and await self._ports.lease.shared(market):
+                await timer.keep(market.path)
 
     async def _market(self, market: MarketId) -> tuple[Venue, Instrument]:
         venue = await self._ports.venues.venue(market.venue, market.account)

@@ -90,6 +90,10 @@ class MemoryLease:
         """No longer ours."""
         return bool(market.symbol and owner and epoch)
 
+    async def shared(self, market: MarketId) -> bool:
+        """Nobody else."""
+        return not market.symbol
+
 
 @dataclass(slots=True)
 class MemoryBoard:

@@ -250,6 +250,9 @@ class LeasePort(Protocol):
     async def release(self, market: MarketId, epoch: int, owner: str) -> bool:
         """Give it up in good order; False when it was not ours."""
 
+    async def shared(self, market: MarketId) -> bool:
+        """Whether another market of the same venue and account is held, or was lost unreleased."""
+
 
 class KillBoard(Protocol):
     """Fast copy of the kills in force. Absence of knowledge means no."""

@@ -28,6 +28,7 @@ class RedisLeases:
     """The LeasePort over Redis, and what a guardian needs to pull the dead-man's switch."""
 
     def __init__(self, redis: Redis, *, fleet: str) -> None:
+        self._redis = redis
         self._prefix = f"flotilla:{fleet}"
         self._fences = f"{self._prefix}:fences"
         self._holders = f"{self._prefix}:holders"
@@ -61,6 +62,14 @@ class RedisLeases:
         async with bounded():
             keys = [self._lease(market), self._holders, self._released, self._leases]
             return bool(await self._release(keys=keys, args=[market.path, epoch, owner]))
+
+    async def shared(self, market: MarketId) -> bool:
+        """Whether another market of the same venue and account is held, or was lost unreleased."""
+        account = f"{market.venue}/{market.account}/"
+        async with bounded():
+            held = await self._redis.hkeys(self._holders)
+        names = [str(path) for path in held]
+        return any(name.startswith(account) and name != market.path for name in names)
 
     async def expired(self, grace_ms: int = 0) -> Sequence[LostLease]:
         """Leases expired for at least `grace_ms` and never released. Raises Unavailable."""

@@ -29,6 +29,10 @@ class OwnLease:
         del market, owner
         return epoch == self.epoch
 
+    async def shared(self, market: MarketId) -> bool:
+        del market
+        return False
+
 
 @dataclass(slots=True)
 class OwnBoard:

@@ -155,3 +155,19 @@ async def test_a_cancelled_call_leaves_no_stray_answer(linked: Redis, link: Link
     link.thaw()
     answers = [await leases.renew(OTHER, 1, "a", LONG) for _ in range(5)]
     assert answers == [False] * 5
+
+
+async def test_an_account_is_shared_while_another_of_its_markets_is_held(
+    leases: RedisLeases,
+) -> None:
+    elsewhere = MarketId("ocx", "second", "BTC-PERP")
+    assert await leases.acquire(MARKET, 1, "a", LONG)
+    assert await leases.acquire(elsewhere, 1, "a", LONG)
+    assert not await leases.shared(MARKET)
+    assert await leases.acquire(OTHER, 1, "b", 1)
+    assert await leases.shared(MARKET), "held, or lost without being given up"
+    await asyncio.sleep(0.05)
+    assert await leases.shared(MARKET)
+    assert await leases.acquire(OTHER, 2, "b", LONG)
+    assert await leases.release(OTHER, 2, "b")
+    assert not await leases.shared(MARKET)
