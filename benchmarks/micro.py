@@ -49,6 +49,7 @@ CAPABILITIES = Capabilities(
     replaces_orders=False,
     pushes_order_updates=False,
     pushes_trade_ids=False,
+    fills_name_orders=False,
     venue_dead_man=False,
     finds_by_client_id=True,
     max_batch_orders=20,

@@ -4,7 +4,7 @@ Every method says which errors come out: `Refused` (the venue said no), `NotSent
 `Unresolved` (unknown, never repeat blindly), `Unavailable` (one of our own services).
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol
@@ -45,6 +45,8 @@ class Capabilities:
     pushes_order_updates: bool
     """An accepted order is only acknowledged: an `OrderUpdate` says when it rests, and ends it."""
     pushes_trade_ids: bool
+    fills_name_orders: bool
+    """A fill carries the id of its order whenever the venue acknowledged that order."""
     venue_dead_man: bool
     finds_by_client_id: bool
     max_batch_orders: int
@@ -135,12 +137,15 @@ class RateLaw:
     """At most `capacity` tokens are out in any span of `window_s` seconds, wherever it begins.
 
     A token counts for one whole window after it was drawn; nothing refills earlier. `reserved` of
-    the tokens are for cancels alone.
+    the tokens are for cancels alone. A bucket that knows nothing of the past gives no orders for
+    `settle_s`, in which everybody alive tells what it used; then, until a window after it began,
+    it takes at least half of the orders' part for used before. With 0.0 it trusts itself at once.
     """
 
     capacity: int
     reserved: int
     window_s: float
+    settle_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,8 +153,8 @@ class RateShare:
     """What one draw gave. `stamp` names its part of the window, to give unused tokens back.
 
     Waits are seconds until more of that kind may come, 0.0 when all that was wanted was given.
-    `paused_s` is how long orders stay paused. `forgotten`: nothing was known of this bucket, so
-    whoever used tokens lately has to tell.
+    `paused_s` is how long orders stay paused. `generation` names the bucket's memory: another one
+    than before means that everything of the past was forgotten.
     """
 
     orders: int
@@ -158,7 +163,7 @@ class RateShare:
     orders_wait_s: float = 0.0
     cancels_wait_s: float = 0.0
     paused_s: float = 0.0
-    forgotten: bool = False
+    generation: int = 0
 
 
 class RateShares(Protocol):
@@ -173,12 +178,16 @@ class RateShares(Protocol):
         cancels: int,
         spent: int = 0,
         returned: Sequence[tuple[int, int]] = (),
+        used: int = 0,
+        generation: int = 0,
     ) -> RateShare:
         """Take up to so many tokens from the bucket `key`: cancels first, orders from what is left.
 
         `spent` tokens were used without having been drawn and count in any case. `returned` are
-        (stamp, tokens) drawn earlier, never used and never to be used. Raises Unavailable; then
-        tokens may have been taken, and `returned` may or may not have been heard.
+        (stamp, tokens) drawn earlier, never used and never to be used. `used` is everything of the
+        caller's last window, `spent` and tokens still held included; it counts when the bucket is
+        of another generation than the last one the caller heard of (0: none yet). Raises
+        Unavailable; then tokens may have been taken, and what was told may or may not be heard.
         """
 
     async def pause(self, key: str, seconds: float) -> None:
@@ -266,8 +275,14 @@ class KillBoard(Protocol):
     async def set(self, kill: Kill) -> None:
         """Put a kill on the board and tell everybody."""
 
-    async def lift(self, scope: str) -> bool:
-        """Take a kill off the board; False when none was set at that scope."""
+    async def named(self, scope: str) -> frozenset[int]:
+        """`at_ms` of every kill that stands at exactly this scope, also while never armed."""
+
+    async def lift(self, scope: str, at_ms: Collection[int]) -> bool:
+        """Take exactly these kills off the board; False when none of them stood at that scope.
+
+        Any other kill there, set before or after, keeps the scope stopped.
+        """
 
     async def rearm(self, kills: Sequence[Kill]) -> None:
         """Put every kill of the durable record on the board, and mark it armed.
@@ -325,10 +340,16 @@ class LedgerReader(Protocol):
         """The kills in force, from the durable record."""
 
     async def set_kill(self, kill: Kill) -> None:
-        """Record a kill durably."""
+        """Record a kill durably, in place of another in force at its scope.
 
-    async def lift_kill(self, scope: str, by: str, reason: str) -> bool:
-        """Record that a kill was lifted; False when none was in force at that scope."""
+        One that was recorded before, by scope and time, changes nothing.
+        """
+
+    async def lift_kill(self, scope: str, at_ms: int, by: str, reason: str) -> bool:
+        """Record that the kill set at this scope and time was lifted; False when not in force.
+
+        One the record does not know yet is kept as lifted, so that it cannot come late.
+        """
 
 
 class HedgeBook(Protocol):

@@ -73,7 +73,10 @@ class MarketLoop:
         self._tag = setup.market.tag
         self._book = Book()
         self._health = Health(self._book, setup.limits)
-        self.orders = WorkingOrders(pushed=setup.capabilities.pushes_order_updates)
+        self.orders = WorkingOrders(
+            pushed=setup.capabilities.pushes_order_updates,
+            named=setup.capabilities.fills_name_orders,
+        )
         self._audit = Audit(
             tag=self._tag,
             epoch=setup.epoch,

@@ -37,11 +37,13 @@ class WorkingOrders:
     """The table of one market's orders; changes follow the outcome policy.
 
     `pushed`: the venue acknowledges first and tells by order updates what became of an order. What
-    it does not tell in time has to be asked for: see `to_ask`.
+    it does not tell in time has to be asked for: see `to_ask`. `named`: fills name their orders;
+    one that does not is of an order whose answer was lost, and must not be taken for another's.
     """
 
-    def __init__(self, *, pushed: bool = False) -> None:
+    def __init__(self, *, pushed: bool = False, named: bool = False) -> None:
         self._pushed = pushed
+        self._named = named
         self._open: dict[str, WorkingOrder] = {}
         self._closed: dict[str, NewOrder] = {}
         self._ended: set[str] = set()
@@ -132,7 +134,9 @@ class WorkingOrders:
 
         Venues that name no order on a fill (ocx.md section 5.4) leave side and price to go by.
         """
-        client_id = fill.client_order_id or self._match(fill)
+        client_id = fill.client_order_id
+        if client_id is None and not self._named:
+            client_id = self._match(fill)
         if client_id is None or client_id not in self._open:
             if client_id is None or client_id not in self._closed:
                 self.unattributed += 1

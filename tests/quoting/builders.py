@@ -45,6 +45,7 @@ CAPABILITIES = Capabilities(
     replaces_orders=False,
     pushes_order_updates=False,
     pushes_trade_ids=False,
+    fills_name_orders=False,
     venue_dead_man=False,
     finds_by_client_id=True,
     max_batch_orders=20,
@@ -57,6 +58,7 @@ STEPWISE = replace(
     replaces_orders=True,
     pushes_order_updates=True,
     pushes_trade_ids=True,
+    fills_name_orders=True,
     venue_dead_man=True,
 )
 EMPTY = LedgerFacts(

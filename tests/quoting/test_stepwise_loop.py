@@ -101,7 +101,7 @@ def test_a_vanished_order_counts_as_filled_until_the_venue_was_asked() -> None:
     assert actions == [AskFate(old[0].client_order_id)]
     assert again(loop, MOVED + NS_PER_S) == [], "asked once, not at every turn"
     lots = old[0].lots
-    loop.apply(change(MOVED, lots, fill("t1", Side.BUY, old[0].price, lots, None)))
+    loop.apply(change(MOVED, lots, fill("t1", Side.BUY, old[0].price, lots)))
     loop.apply(Settled(client_order_id=old[0].client_order_id, resting=False))
     (fresh,) = sent(again(loop, MOVED + NS_PER_S, mid=600_000, lots=lots)).orders
     assert fresh.replaces is None

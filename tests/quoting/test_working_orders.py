@@ -165,3 +165,12 @@ def test_an_audit_names_ghosts_and_orphans() -> None:
     assert table.differs_from(ids) == ""
     assert table.differs_from(ids[:1]) == "1 ghost, 0 orphan orders"
     assert table.differs_from([*ids, None]) == "0 ghost, 1 orphan orders"
+
+
+def test_where_fills_name_their_orders_a_nameless_one_is_no_other_orders() -> None:
+    table, batch = WorkingOrders(named=True), ladder(1)
+    table.sent(batch)
+    table.answered(batch, answer(batch, OutcomeKind.ACCEPTED, old_gone=True), 0)
+    table.filled(fill(Side.BUY, 100, 10))
+    assert states(table) == [WorkingState.RESTING] * 2
+    assert table.unattributed == 1

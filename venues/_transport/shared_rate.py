@@ -45,7 +45,8 @@ class SharedRate:
         self._window_s = law.window_s
         self._life_s = min(max(law.window_s / _LIFE_SHARE, _SHORTEST_LIFE_S), _LONGEST_LIFE_S)
         self._life_ns = int(self._life_s * NS_PER_S)
-        self._law = replace(law, window_s=law.window_s + self._life_s)
+        # Who has not asked for a token's life holds none: after that, everybody alive has told.
+        self._law = replace(law, window_s=law.window_s + self._life_s, settle_s=self._life_s)
         self._most_orders = law.capacity - law.reserved
         self._handful = max(1, min(_HANDFUL, self._most_orders // _HANDFUL_SHARE))
         self._most_cancels = max(1, law.reserved // 2)
@@ -56,6 +57,7 @@ class SharedRate:
         self._cancel_pace = Pace()
         self._quoted_ns = clock.monotonic_ns()
         self._answered_ns: int | None = None
+        self._generation = 0
         self._owed = 0
         self._orders_short_until_ns = 0
         self._cancels_short_until_ns = 0
@@ -184,19 +186,21 @@ class SharedRate:
                 cancels=cancels,
                 spent=owed,
                 returned=returned,
+                used=self._local.spent() + self._orders.held + self._cancels.held,
+                generation=self._generation,
             )
             heard = True
         finally:
             # Perhaps counted and perhaps not: counted twice is the safe mistake.
             self._owed += 0 if heard else owed
-        if share.forgotten:
-            used = self._local.spent() + self._orders.held + self._cancels.held
-            self._owed += max(0, used - owed)
         self._book(share, asked_ns)
 
     def _book(self, share: RateShare, asked_ns: int) -> None:
         now_ns = self._answered_ns = self._clock.monotonic_ns()
         self._away_told = False
+        if self._generation not in {0, share.generation}:
+            self._log.warning("rate.shared_budget_forgotten", key=self._key)
+        self._generation = share.generation
         self._orders.add(share.orders, stamp=share.stamp, asked_ns=asked_ns)
         self._cancels.add(share.cancels, stamp=share.stamp, asked_ns=asked_ns)
         self._orders_short_until_ns = now_ns + int(share.orders_wait_s * NS_PER_S)

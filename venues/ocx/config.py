@@ -98,6 +98,7 @@ class OcxConfig:
             replaces_orders=False,
             pushes_order_updates=False,
             pushes_trade_ids=self.trade_ids == "venue",
+            fills_name_orders=False,
             venue_dead_man=False,
             finds_by_client_id=True,
             max_batch_orders=self.max_levels,

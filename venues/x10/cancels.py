@@ -1,6 +1,7 @@
 """Cancel calls and the dead-man timer, on connections of their own that no order can keep busy.
 
-An OK means that the venue accepted the call; the orders end by the account stream (section 9).
+What we believe of the rate budget holds none of them back; each is counted. An OK means that the
+venue accepted the call; the orders end by the account stream (section 9).
 """
 
 from contextlib import suppress
@@ -13,7 +14,7 @@ from desk.errors import NotSent
 from desk.orders import CancelOutcome
 from desk.ports import Clock
 from venues._transport.http import HttpPool, HttpResponse
-from venues._transport.rate_limit import Budget, RequestKind
+from venues._transport.rate_limit import Budget
 from venues.x10.credentials import Credentials
 from venues.x10.errors import complaint, error_of, failed
 from venues.x10.pacing import count_cancel, hear
@@ -33,10 +34,7 @@ class Cancels:
         self._clock = clock
 
     async def all(self, symbol: str | None) -> CancelOutcome:
-        """Mass cancel of one market, or of the account; exactly one selector (section 9.2).
-
-        What we believe of the rate budget never holds it back.
-        """
+        """Mass cancel of one market, or of the account; exactly one selector (section 9.2)."""
         count_cancel(self._budget)
         selector = {"cancelAll": True} if symbol is None else {"markets": [symbol]}
         response = await self._call("POST", _MASS, msgspec.json.encode(selector))
@@ -49,9 +47,7 @@ class Cancels:
 
         `cancelled` is 0 when it did not know it.
         """
-        wait_s = self._budget.take(RequestKind.CANCEL)
-        if wait_s > 0:
-            raise NotSent(f"cancel: the rate budget is used up for {wait_s:.1f} s")
+        count_cancel(self._budget)
         path = f"/user/order?externalId={quote(client_order_id, safe='')}"
         response = await self._call("DELETE", path, b"")
         if not failed(response.status, response.body):

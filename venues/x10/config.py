@@ -124,6 +124,7 @@ class X10Config:
             replaces_orders=True,
             pushes_order_updates=True,
             pushes_trade_ids=True,
+            fills_name_orders=True,
             venue_dead_man=True,
             finds_by_client_id=True,
             max_batch_orders=self.max_batch_orders,

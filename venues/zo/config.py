@@ -146,6 +146,7 @@ class ZoConfig:
             replaces_orders=False,
             pushes_order_updates=False,
             pushes_trade_ids=True,
+            fills_name_orders=True,
             venue_dead_man=False,
             finds_by_client_id=True,
             max_batch_orders=self.max_batch_orders,

@@ -44,6 +44,8 @@ class FillCases:
                 assert (fill.symbol, fill.side) == (harness.instrument.symbol, Side.BUY)
                 assert fill.liquidity is Liquidity.MAKER
                 assert fill.client_order_id in {None, order.client_order_id}
+                if harness.venue.capabilities.fills_name_orders:
+                    assert fill.client_order_id == order.client_order_id
                 expected = harness.instrument.notional(fill.price, fill.lots) * fees / 10_000
                 assert abs(fill.fee - expected) < abs(expected) / 100 + harness.instrument.tick_size
 

@@ -12,6 +12,7 @@ from desk.ports import Venue
 from infra.redis.connection import open_redis
 from infra.redis.rate_shares import RedisRateShares
 from tests.infra.redis.link import Link
+from tests.support.known_bucket import known_for_long
 from tests.venues.ocx.scripted import INSTRUMENT, Answer, ladder, running, scripted_venue
 
 pytestmark = pytest.mark.services
@@ -23,6 +24,7 @@ RATE = {"order_per_min": 20, "reserve_for_cancel": 4}
 @pytest.fixture
 async def redis(redis_url: str) -> AsyncIterator[Redis]:
     client = open_redis(redis_url)
+    await known_for_long(client, fleet="test", key="ocx/main")
     yield client
     await client.aclose()
 

@@ -215,17 +215,56 @@ async def test_the_venue_can_lower_what_is_left(shares: ModelShares, clock: Hand
     assert one.take(ORDER) == 20.0
 
 
-async def test_a_bucket_that_forgot_is_told_what_was_used(
+async def test_a_bucket_that_forgot_is_told_by_everybody_what_was_used(
     shares: ModelShares, clock: HandClock
 ) -> None:
-    one, other = rate(shares, clock), rate(shares, clock)
-    used = await taken(one, ORDER, 12)
-    assert used == 12
-    shares.forget()
-    for _ in range(6):
+    law = RateLaw(capacity=900, reserved=100, window_s=60.0)
+    several = [rate(shares, clock, law) for _ in range(3)]
+    used = 0
+    for one in several:
+        used += await taken(one, ORDER, 250)
+        clock.forward(3.0)
         await one.refill()
+    assert used == 750
+    shares.forget()
+    for _ in range(5):
+        for one in several:
+            await one.refill()
+        used += sum([await taken(one, ORDER, 400) for one in several])
+        assert several[0].take(CANCEL) == 0.0
         clock.forward(1.0)
-    assert used + await taken(other, ORDER, 100) <= LAW.capacity
+    assert 750 <= used <= law.capacity - law.reserved
+    clock.forward(2 * law.window_s)
+    assert await taken(several[0], ORDER, 100) > 90
+
+
+async def test_who_was_silent_when_the_bucket_forgot_has_half_presumed(
+    shares: ModelShares, clock: HandClock
+) -> None:
+    """A process that died together with Redis can tell nobody what it used."""
+    dead, other = rate(shares, clock), rate(shares, clock)
+    used = await taken(dead, ORDER, 8)
+    assert used == (LAW.capacity - LAW.reserved) // 2
+    shares.forget()
+    await other.refill()
+    clock.forward(3.5)
+    used += await taken(other, ORDER, 100)
+    assert used <= LAW.capacity - LAW.reserved
+    assert used > 8, "the other half may go"
+
+
+async def test_what_is_held_when_the_bucket_forgets_counts(
+    shares: ModelShares, clock: HandClock
+) -> None:
+    law = RateLaw(capacity=20, reserved=0, window_s=60.0)
+    holder, other = rate(shares, clock, law), rate(shares, clock, law)
+    await taken(holder, ORDER, 19)
+    shares.forget()
+    await holder.refill()
+    await other.refill()
+    late = int(holder.take(ORDER) == 0.0)
+    clock.forward(3.5)
+    assert 19 + late + await taken(other, ORDER, 30) <= law.capacity
 
 
 async def test_a_cancel_sent_in_any_case_is_counted(shares: ModelShares, clock: HandClock) -> None:
@@ -240,7 +279,7 @@ async def test_a_cancel_sent_in_any_case_is_counted(shares: ModelShares, clock: 
 _STEPS = st.lists(
     st.tuples(
         st.integers(0, 1),
-        st.sampled_from(["order", "order", "cancel", "refill", "before", "after", "429"]),
+        st.sampled_from(["order", "order", "cancel", "refill", "before", "after", "429", "forget"]),
         st.floats(0, 3),
         st.integers(1, 6),
     ),
@@ -259,13 +298,24 @@ def test_together_they_never_exceed_the_bucket_in_any_window(
     shares.drawn_after_ns = late_ns
     processes = [rate(shares, clock, law) for _ in range(2)]
     sent: list[tuple[int, RequestKind]] = []
+    forgot_ns = -NS_PER_S * 3_600
 
     def go(process: SharedRate, kind: RequestKind) -> None:
         if process.take(kind) == 0.0:
             sent.append((clock.now_ns, kind))
             window = [one for at, one in sent if at > clock.now_ns - 10 * NS_PER_S]
-            assert len(window) <= capacity
             assert window.count(ORDER) <= capacity - reserved
+            # A bucket that forgot gives cancels before it heard of all.
+            assert len(window) <= capacity or clock.now_ns - forgot_ns < 20 * NS_PER_S
+
+    async def forget() -> None:
+        """Everybody alive is heard of within the time a token lives."""
+        nonlocal forgot_ns
+        shares.forget()
+        shares.away = None
+        for process in processes:
+            await process.refill()
+        forgot_ns = clock.now_ns
 
     async def play() -> None:
         for number, what, pause_s, times in steps:
@@ -273,6 +323,9 @@ def test_together_they_never_exceed_the_bucket_in_any_window(
             clock.forward(pause_s)
             if what == "429":
                 process.heard(RateNews(retry_after_s=pause_s, too_many=True))
+                continue
+            if what == "forget":
+                await forget()
                 continue
             shares.away = what if what in {"before", "after"} else None
             with contextlib.suppress(Unavailable):

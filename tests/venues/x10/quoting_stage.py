@@ -26,6 +26,7 @@ from quoting.actions import Action, SendBatch
 from quoting.clearing import clear
 from quoting.inbox import InboxEvent
 from quoting.loop import MarketLoop
+from quoting.progress import LatencySamples
 from quoting.session import Session, SessionPorts
 from quoting.setup import LoopSetup
 from tests.support.alone import Counts, NoKillFile, OwnBoard, OwnLease, OwnLedger
@@ -33,7 +34,7 @@ from tests.venues.x10.harness import ACCOUNT, MARKET, X10Harness, settings, x10_
 from venues.simulation.counterflow import FlowKind
 from venues.simulation.events import Event, OrderAccepted, OrderCancelled, OrderRejected, Trade
 from venues.simulation.faults import Fault, FaultKind
-from venues.simulation.hand import CROWD
+from venues.simulation.hand import CROWD, fill_first
 from venues.x10.simulator.numbers import trade_number
 
 SYMBOL = MARKET.symbol
@@ -46,6 +47,11 @@ ONE_LEVEL = QuoteParameters(
     inventory_cap=Decimal(3_000),
     requote_tolerance_bps=Decimal(0),
     debounce_ms=100,
+)
+LIMITS = RiskLimits(
+    max_orders_per_minute=1_000_000,
+    max_drawdown=Decimal(10) ** 9,
+    reconcile_every_ms=1_000,
 )
 _AFAR = ((Side.BUY, 59_000, 100_000), (Side.SELL, 61_000, 100_000))
 _AT_TOUCH = 40
@@ -88,7 +94,10 @@ class OverheardLoop(MarketLoop):
 
 @dataclass(slots=True, kw_only=True)
 class QuotingStage:
-    """Levers over the venue, and what was seen of the session."""
+    """Levers over the venue, and what was seen of the session.
+
+    `worst_lots` is the largest position there would have been, had a side filled at once.
+    """
 
     harness: X10Harness
     loop: OverheardLoop
@@ -96,6 +105,7 @@ class QuotingStage:
     log: list[Ours] = field(default_factory=list)
     double: list[str] = field(default_factory=list)
     shown: list[tuple[Side, Ticks, int]] = field(default_factory=list)
+    worst_lots: int = 0
 
     # --- the venue's side --------------------------------------------------------------------
 
@@ -118,6 +128,11 @@ class QuotingStage:
         fault = Fault(kind=kind, method="POST", path="*/user/order", **more)  # type: ignore[arg-type]
         self.harness.sim.faults.add(fault)
 
+    def fill(self, side: Side) -> None:
+        """Have the crowd fill our order of a side, whole."""
+        engine = self.harness.sim.engine
+        fill_first(engine, ACCOUNT, [o for o in engine.open_orders(ACCOUNT) if o.side is side], 1.0)
+
     def hush(self, seconds: float) -> None:
         """Keep back what the account stream tells."""
         self.harness.sim.world.outbox.hold(ACCOUNT, seconds)
@@ -136,13 +151,17 @@ class QuotingStage:
             mine = getattr(event, "account", None) == ACCOUNT
         if mine and isinstance(event, OrderAccepted | OrderRejected | OrderCancelled | Trade):
             self.log.append(event)
+        held, resting = self.harness.sim.engine.position(ACCOUNT, SYMBOL).lots, self._open()
+        for side in Side:
+            open_lots = sum(one.remaining for one in resting if one.side is side)
+            self.worst_lots = max(self.worst_lots, side.sign * held + open_lots)
         slots = Counter(
             identity.slot
-            for one in self._open()
+            for one in resting
             if (identity := OrderIdentity.decode(one.client_order_id or "")) is not None
         )
         if any(count > 1 for count in slots.values()):
-            self.double.append(str([one.client_order_id for one in self._open()]))
+            self.double.append(str([one.client_order_id for one in resting]))
 
     # --- what was seen -----------------------------------------------------------------------
 
@@ -170,6 +189,10 @@ class QuotingStage:
     def buys(self) -> list[NewOrder]:
         """Bids sent so far."""
         return [one for one in self.loop.sent if one.side is Side.BUY]
+
+    def denials(self) -> int:
+        """How often our own gate refused a batch."""
+        return self.loop.progress(LatencySamples()).denials
 
     async def next_bid(self) -> NewOrder:
         """The next bid that is sent from now on."""
@@ -223,7 +246,7 @@ class QuotingStage:
 async def quoting(
     *,
     parameters: QuoteParameters = ONE_LEVEL,
-    limits: RiskLimits | None = None,
+    limits: RiskLimits = LIMITS,
     epoch: int = 1,
     before: Callable[[X10Harness], Awaitable[None]] | None = None,
     **changes: object,
@@ -237,7 +260,7 @@ async def quoting(
     async with x10_harness(settings(markets=(market,), **changes), settling_ms=100) as harness:
         if before is not None:
             await before(harness)
-        loop = await _loop(harness, parameters, limits or _limits(), epoch)
+        loop = await _loop(harness, parameters, limits, epoch)
         stage = QuotingStage(harness=harness, loop=loop, ledger=OwnLedger())
         harness.sim.engine.subscribe(stage.watch)
         stage.show(*TOUCH)
@@ -277,14 +300,6 @@ def fills_of(log: Sequence[Ours]) -> list[Trade]:
 def _trade_of(trade: Trade) -> str:
     own = trade.maker_trade_id if trade.maker == ACCOUNT else trade.taker_trade_id
     return str(trade_number(own))
-
-
-def _limits() -> RiskLimits:
-    return RiskLimits(
-        max_orders_per_minute=1_000_000,
-        max_drawdown=Decimal(10) ** 9,
-        reconcile_every_ms=1_000,
-    )
 
 
 async def _loop(

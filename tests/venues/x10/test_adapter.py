@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from fast_stark_crypto import verify
 
-from desk.errors import NotSent, Refused, Unresolved
+from desk.errors import Refused, Unresolved
 from desk.orders import OutcomeKind, RejectReason, TimeInForce
+from tests.support.rate_model import HandClock, ModelShares
 from tests.venues.ocx.scripted import Answer, Seen
 from tests.venues.x10.scripted import (
     ACCOUNT,
@@ -334,11 +335,24 @@ async def test_the_local_budget_keeps_a_share_for_cancels() -> None:
         reasons = [one.reason for one in outcome.orders]
         # Two reads and two cancels are gone of twelve; two more are kept back.
         assert reasons.count(RejectReason.RATE_LIMITED) == 4
-        for _ in range(2):
+        # What is kept back is gone after two more; no cancel ever waits for that.
+        for _ in range(4):
             assert (await venue.execution.cancel(INSTRUMENT, "a")).confirmed
-        with pytest.raises(NotSent):
-            await venue.execution.cancel(INSTRUMENT, "a")
         assert (await venue.execution.cancel_all(None)).confirmed
+        assert len(scripted.seen[_CANCEL]) == 6
+
+
+@pytest.mark.parametrize("shared", [False, True])
+async def test_our_own_reads_hold_no_cancel_back(shared: bool) -> None:
+    rate = {"per_min": 12, "headroom": 0, "reserve_for_cancel": 2}
+    rates = ModelShares(HandClock()) if shared else None
+    async with scripted_x10() as scripted, running(scripted, rate=rate, rates=rates) as venue:
+        for _ in range(30):
+            await venue.account.open_orders(INSTRUMENT)
+        assert (await venue.execution.cancel(INSTRUMENT, "a")).confirmed
+        outcome = await venue.execution.send(batch(quote(), cancels=("b",)), INSTRUMENT)
+        assert [one.target.partition("=")[2] for one in scripted.seen[_CANCEL]] == ["a", "b"]
+        assert outcome.orders[0].reason is RejectReason.RATE_LIMITED, "reads do count"
 
 
 async def test_an_order_is_found_while_it_rests_and_only_then() -> None:

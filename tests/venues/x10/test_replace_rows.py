@@ -16,7 +16,15 @@ from desk.units import NS_PER_MS, Side
 from quoting.actions import AskFate
 from tests.support.approve import approve
 from tests.venues.x10.harness import ACCOUNT, X10Harness
-from tests.venues.x10.quoting_stage import ONE_LEVEL, SYMBOL, TOUCH, fills_of, quoting, until
+from tests.venues.x10.quoting_stage import (
+    LIMITS,
+    ONE_LEVEL,
+    SYMBOL,
+    TOUCH,
+    fills_of,
+    quoting,
+    until,
+)
 from tests.venues.x10.replace_outcomes import (
     cleared,
     ends_of,
@@ -153,8 +161,8 @@ async def test_cause_1_a_fill_on_its_way_is_booked_before_the_slot_is_filled(
 
 _POSITION_LAGS = pytest.mark.xfail(
     strict=True,
-    reason="quoting: a fill that was asked for is off the working orders before the venue's "
-    "position counts it, so the gate and the inventory cap see neither",
+    reason="quoting: the gate looks at the sum of the fills beside the venue's position, the quote "
+    "model at the position alone: while that is late, the cap and the skew miss a booked fill",
 )
 
 
@@ -165,7 +173,7 @@ _POSITION_LAGS = pytest.mark.xfail(
         pytest.param(1.5, id="asked for", marks=_POSITION_LAGS),
     ],
 )
-async def test_cause_1_a_possible_fill_counts_against_the_limit_until_it_is_settled(
+async def test_cause_1_a_possible_fill_counts_against_the_cap_until_it_is_settled(
     told_after_s: float,
 ) -> None:
     """The cap has room for one fill: had the slot been filled too early, it would be broken."""
@@ -182,6 +190,24 @@ async def test_cause_1_a_possible_fill_counts_against_the_limit_until_it_is_sett
         assert stage.accepted_at(new.side, since_ns) is None
         lots = stage.harness.sim.engine.position(ACCOUNT, SYMBOL).lots
         assert abs(lots) * TOUCH[0] <= 302 * 10**5
+
+
+async def test_cause_1_fills_that_only_a_question_told_count_against_max_position() -> None:
+    """There is room for two fills; the stream tells of neither while a third is wanted."""
+    limit = Decimal(620)
+    async with quoting(limits=replace(LIMITS, max_position=limit)) as stage:
+        await stage.cycle_s()
+        stage.hush(4.5)
+        stage.fill(Side.BUY)
+        move(stage)
+        _, old, since_ns = await refused(stage, 1142)
+        await until(lambda: stage.accepted_at(Side.BUY, since_ns) is not None, "no second bid")
+        stage.fill(Side.BUY)
+        await until(lambda: len(stage.booked()) == 2, "the second fill was never asked for")
+        await stage.moved(9)
+        await until(lambda: stage.denials() > 0, "the gate saw nothing wrong")
+        assert AskFate(old) in stage.loop.actions
+    assert stage.worst_lots <= limit * 10**5 / TOUCH[0]
 
 
 @pytest.mark.parametrize("hushed_s", [0.2, 1.5], ids=["told by the stream", "asked for"])
