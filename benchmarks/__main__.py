@@ -117,12 +117,13 @@ def _x10_book(asked: argparse.Namespace) -> Iterator[Table]:
 def _x10_path(asked: argparse.Namespace) -> Iterator[Table]:
     for manner in (
         x10_path.X10Manner(),
-        x10_path.X10Manner(threads=2),
-        x10_path.X10Manner(threads=2, apart=False),
-        x10_path.X10Manner(levels=3),
-        x10_path.X10Manner(levels=3, threads=2, apart=False),
+        x10_path.X10Manner(lanes=16),
+        x10_path.X10Manner(lanes=16, threads=2),
+        x10_path.X10Manner(lanes=16, threads=2, apart=False),
+        x10_path.X10Manner(lanes=16, levels=3),
+        x10_path.X10Manner(lanes=16, levels=3, threads=2, apart=False),
     ):
-        yield _apart(x10_path.run, manner=manner, seconds=5.0 if asked.quick else 30.0)
+        yield _apart(x10_path.run, manner=manner, seconds=5.0 if asked.quick else 20.0)
 
 
 def _profile(asked: argparse.Namespace) -> Iterator[Table]:

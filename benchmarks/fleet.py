@@ -11,7 +11,7 @@ import random
 import resource
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -120,9 +120,15 @@ class MemoryBoard:
         self.by_scope[kill.scope] = kill
         self._tell()
 
-    async def lift(self, scope: str) -> bool:
-        """Take one off; False when none was set there."""
-        lifted = self.by_scope.pop(scope, None) is not None
+    async def named(self, scope: str) -> frozenset[int]:
+        """`at_ms` of the kill set at this scope."""
+        return frozenset(kill.at_ms for kill in self.by_scope.values() if kill.scope == scope)
+
+    async def lift(self, scope: str, at_ms: Collection[int]) -> bool:
+        """Take it off when it is one of these; False when it is not."""
+        lifted = scope in self.by_scope and self.by_scope[scope].at_ms in at_ms
+        if lifted:
+            del self.by_scope[scope]
         self._tell()
         return lifted
 

@@ -32,8 +32,10 @@ class _Plenty:
         cancels: int,
         spent: int = 0,
         returned: Sequence[tuple[int, int]] = (),
+        used: int = 0,
+        generation: int = 0,
     ) -> RateShare:
-        del key, law, spent, returned
+        del key, law, spent, returned, used, generation
         return RateShare(orders=orders, cancels=cancels, stamp=1)
 
     async def pause(self, key: str, seconds: float) -> None:

@@ -9,9 +9,11 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
+from activities.hedge import HedgeActivities
 from activities.market import MarketActivities
 from activities.ports import ActivityPorts
 from workflows import names
+from workflows.hedge import HedgeWorkflow
 from workflows.market import MarketWorkflow
 
 # Workflow files import these; loading them once instead of once a sandbox keeps starts fast.
@@ -25,12 +27,12 @@ HEARTBEAT_THROTTLE: Final = timedelta(seconds=1)
 
 
 def market_worker(client: Client, ports: ActivityPorts) -> Worker:
-    """A worker that owns markets: their workflows and their sessions."""
-    activities = MarketActivities(ports)
+    """A worker that owns markets: their workflows, their sessions and their hedges."""
+    activities, hedges = MarketActivities(ports), HedgeActivities(ports)
     return Worker(
         client,
         task_queue=names.MARKETS_QUEUE,
-        workflows=[MarketWorkflow],
+        workflows=[MarketWorkflow, HedgeWorkflow],
         activities=[
             activities.preflight,
             activities.quote_session,
@@ -38,6 +40,11 @@ def market_worker(client: Client, ports: ActivityPorts) -> Worker:
             activities.flatten_slice,
             activities.stand_down,
             activities.record_decision,
+            hedges.open_hedge,
+            hedges.watch_hedge,
+            hedges.send_hedge_slice,
+            hedges.release_hedge,
+            hedges.leave_hedge,
         ],
         workflow_runner=SandboxedWorkflowRunner(
             restrictions=SandboxRestrictions.default.with_passthrough_modules(*PASSTHROUGH)

@@ -17,6 +17,7 @@ from infra.clock import SystemClock
 from infra.kill_file import StateKillFile
 from infra.postgres.alerts import PostgresAlerts
 from infra.postgres.engine import open_database
+from infra.postgres.hedges import PostgresHedgeBook
 from infra.postgres.reader import PostgresLedger
 from infra.postgres.schema import upgrade
 from infra.postgres.spool import Spool
@@ -67,6 +68,7 @@ async def open_ports(settings: Settings, telemetry: Telemetry) -> AsyncIterator[
                     kill_file=StateKillFile(settings.state_dir / "KILL"),
                     writer=writer,
                     ledger=PostgresLedger(database),
+                    hedges=PostgresHedgeBook(database),
                     alerts=alerts,
                     clock=clock,
                     meter=lambda market: MarketMeter(telemetry, market),

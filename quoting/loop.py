@@ -283,7 +283,8 @@ class MarketLoop:
     def _target(self, now_ns: int) -> QuoteTarget:
         assert self._touch is not None  # noqa: S101 - `_nobody_else` was asked before
         best_bid, best_ask = self._touch
-        inventory = self.standing.position
+        # The venue's word and the sum of fills differ while one of them is late.
+        inventory = max(self.standing.position, self.standing.folded, key=abs)
         target = self._model.target(
             View(
                 best_bid=best_bid,

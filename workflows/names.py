@@ -9,6 +9,7 @@ from desk.identity import MarketId
 MARKETS_QUEUE: Final = "markets"
 
 MARKET_WORKFLOW: Final = "MarketWorkflow"
+HEDGE_WORKFLOW: Final = "HedgeWorkflow"
 
 VENUE: Final = SearchAttributeKey.for_keyword("Venue")
 MARKET: Final = SearchAttributeKey.for_keyword("Market")
@@ -23,3 +24,8 @@ SEARCH_ATTRIBUTES: Final = (VENUE, MARKET, MARKET_STATE, FLEET_ID, PNL_QUOTE, HA
 def market_workflow_id(market: MarketId) -> str:
     """Workflow id of a market: a second start of the same market is impossible."""
     return f"market/{market.path}"
+
+
+def hedge_workflow_id(source: MarketId) -> str:
+    """Workflow id of the hedge of a market: a market's inventory is hedged once."""
+    return f"hedge/{source.path}"

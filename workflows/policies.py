@@ -41,3 +41,12 @@ EXIT_STEP: Final = RetryPolicy(
     maximum_interval=timedelta(seconds=10),
     non_retryable_error_types=["ConfigurationFault"],
 )
+
+# A watch or an order that cannot be had in time ends, so that the workflow can tell a person.
+HEDGE_MARGIN: Final = timedelta(seconds=60)
+HEDGE_ORDER_PATIENCE: Final = timedelta(seconds=120)
+HEDGE: Final = RetryPolicy(
+    initial_interval=timedelta(milliseconds=500),
+    maximum_interval=timedelta(seconds=4),
+    non_retryable_error_types=FINAL_FAILURES,
+)

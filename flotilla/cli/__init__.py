@@ -25,6 +25,7 @@ COMMANDS: Final = {
     "up": ("services:up", "Embedded Temporal with UI, PostgreSQL and Valkey, in the foreground."),
     "worker": ("worker:worker", "A worker that owns markets, against configured services."),
     "market": ("market:market", "Start, stop and steer one market."),
+    "hedge": ("hedge:hedge", "Hedge one market's inventory at another."),
     "kill": ("kill:kill", "Stop quoting in a scope at once, until a named person lifts it."),
     "unkill": ("kill:unkill", "Lift a kill at the scope that set it."),
     "kills": ("kill:kills", "List the kills in force."),

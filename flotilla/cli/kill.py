@@ -9,7 +9,7 @@ from desk.errors import Unavailable
 from desk.identity import MarketId
 from desk.records import Kill
 from flotilla.cli.render import emit_json, emit_rows, talk
-from flotilla.control import open_control, record_kill, tell_board
+from flotilla.control import lift_kills, open_control, record_kill, tell_board
 from flotilla.failures import RefusedBySafety
 from infra.settings import load_settings
 
@@ -47,8 +47,16 @@ def kill(scope: str, reason: str, by: str, *, as_json: bool) -> None:
 @by_option
 @json_option
 def unkill(scope: str, reason: str, by: str, *, as_json: bool) -> None:
-    """Lift a kill at exactly the scope that set it. Markets do not start by themselves."""
-    lifted = asyncio.run(_lift(checked_scope(scope), reason, by))
+    """Lift what stands at exactly this scope now. Markets do not start by themselves.
+
+    A kill that somebody sets there meanwhile stays in force.
+    """
+    lifted, stands = asyncio.run(_lift(checked_scope(scope), reason, by))
+    if stands:
+        raise RefusedBySafety(
+            f"scope: another kill was set at {scope} meanwhile and stays in force; 'flotilla "
+            "kills' shows whose, as soon as it is recorded; repeat the command to lift it too"
+        )
     if not lifted:
         raise RefusedBySafety(
             f"scope: no kill is in force at {scope}; 'flotilla kills' lists those that are"
@@ -101,10 +109,9 @@ async def _set(order: Kill) -> None:
         talk(f"warning: the kill board was not told ({unheard}); workers copy it from the record")
 
 
-async def _lift(scope: str, reason: str, by: str) -> bool:
+async def _lift(scope: str, reason: str, by: str) -> tuple[bool, bool]:
     async with open_control() as control:
-        lifted = await control.ledger.lift_kill(scope, by, reason)
-        return await control.board.lift(scope) or lifted
+        return await lift_kills(control.board, control.ledger, scope, by=by, reason=reason)
 
 
 async def _active() -> list[Kill]:

@@ -1,9 +1,10 @@
 """Epochs and kills: the durable record of who may quote and who said stop.
 
-The rule: an epoch is given out once, and a kill ends only by a named person at its own scope.
+The rule: an epoch is given out once. A kill, known by scope and time, is lifted by a named person
+and no other with it, or replaced by another kill of its scope.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from sqlalchemy import text
@@ -35,15 +36,26 @@ _ACTIVE_KILLS: Final = text("""
 SELECT scope, reason, set_by, set_at FROM kills WHERE lifted_at IS NULL ORDER BY set_at, id
 """)
 
+_KNOWN_KILL: Final = text("SELECT id FROM kills WHERE scope = :scope AND set_at = :at")
+
+_REPLACE_KILL: Final = text("""
+UPDATE kills SET lifted_at = now(), lifted_by = :by, lifted_reason = 'replaced by another kill'
+WHERE scope = :scope AND lifted_at IS NULL
+""")
+
 _SET_KILL: Final = text("""
 INSERT INTO kills (scope, reason, set_by, set_at) VALUES (:scope, :reason, :by, :at)
-ON CONFLICT (scope) WHERE lifted_at IS NULL DO NOTHING
 """)
 
 _LIFT_KILL: Final = text("""
 UPDATE kills SET lifted_at = now(), lifted_by = :by, lifted_reason = :reason
-WHERE scope = :scope AND lifted_at IS NULL
+WHERE scope = :scope AND set_at = :at AND lifted_at IS NULL
 RETURNING id
+""")
+
+_LIFT_BEFORE_IT_COMES: Final = text("""
+INSERT INTO kills (scope, reason, set_by, set_at, lifted_at, lifted_by, lifted_reason)
+VALUES (:scope, 'not recorded', 'not recorded', :at, now(), :by, :reason)
 """)
 
 
@@ -76,23 +88,36 @@ async def active_kills(connection: AsyncConnection) -> Sequence[Kill]:
 
 
 async def set_kill(connection: AsyncConnection, kill: Kill) -> None:
-    """Record a kill; one already in force at the scope stays as it is."""
-    await connection.execute(
-        _SET_KILL,
-        {
-            "scope": kill.scope,
-            "reason": printable(kill.reason),
-            "by": kill.by,
-            "at": to_time(kill.at_ms),
-        },
-    )
+    """Record a kill in place of the one in force at its scope; a known one changes nothing."""
+    row = {
+        "scope": kill.scope,
+        "reason": printable(kill.reason),
+        "by": kill.by,
+        "at": to_time(kill.at_ms),
+    }
+    if await _knows_kill(connection, row):
+        return
+    await connection.execute(_REPLACE_KILL, row)
+    await connection.execute(_SET_KILL, row)
 
 
-async def lift_kill(connection: AsyncConnection, scope: str, by: str, reason: str) -> bool:
-    """Record that the kill of a scope was lifted; False when none was in force there."""
-    found = await connection.execute(
-        _LIFT_KILL, {"scope": scope, "by": by, "reason": printable(reason)}
-    )
+async def lift_kill(
+    connection: AsyncConnection, scope: str, at_ms: int, by: str, reason: str
+) -> bool:
+    """Record that one kill was lifted; False when it was not in force.
+
+    One not recorded yet is recorded as lifted: whoever set it is still on the way here.
+    """
+    row = {"scope": scope, "at": to_time(at_ms), "by": by, "reason": printable(reason)}
+    known = await _knows_kill(connection, row)
+    found = await connection.execute(_LIFT_KILL if known else _LIFT_BEFORE_IT_COMES, row)
+    return known and found.first() is not None
+
+
+async def _knows_kill(connection: AsyncConnection, row: Mapping[str, object]) -> bool:
+    """Whether it was ever recorded; who asks has the scope to itself until the transaction ends."""
+    await connection.execute(_ONE_AT_A_TIME, {"name": f"kill:{row['scope']}"})
+    found = await connection.execute(_KNOWN_KILL, row)
     return found.first() is not None
 
 

@@ -131,12 +131,20 @@ class PostgresLedger:
         return await self._database.transaction(control.active_kills)
 
     async def set_kill(self, kill: Kill) -> None:
-        """Record a kill durably; one already in force at its scope stays as it is."""
+        """Record a kill durably, in place of another in force at its scope.
+
+        One that was recorded before, by scope and time, changes nothing.
+        """
         await self._database.transaction(lambda c: control.set_kill(c, kill))
 
-    async def lift_kill(self, scope: str, by: str, reason: str) -> bool:
-        """Record that a kill was lifted; False when none was in force at that scope."""
-        return await self._database.transaction(lambda c: control.lift_kill(c, scope, by, reason))
+    async def lift_kill(self, scope: str, at_ms: int, by: str, reason: str) -> bool:
+        """Record that the kill set at this scope and time was lifted; False when not in force.
+
+        One the record does not know yet is kept as lifted, so that it cannot come late.
+        """
+        return await self._database.transaction(
+            lambda c: control.lift_kill(c, scope, at_ms, by, reason)
+        )
 
     async def equity(self, market: MarketId, since_ms: int) -> Sequence[EquityMark]:
         """Marks of a market since a time, oldest first."""

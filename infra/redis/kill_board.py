@@ -2,12 +2,12 @@
 
 The rule: absence of knowledge means no. An emptied Redis has lost the armed mark, and without it
 every question is answered by `Unavailable` until the board is re-armed from the durable record.
-Only `lift` takes a kill off.
+Only `lift` takes a kill off, and only kills it names: a scope stands while any is left.
 """
 
 import asyncio
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Final
 
 from redis.asyncio import Redis
@@ -34,6 +34,7 @@ class RedisKillBoard:
         self._channel = f"flotilla:{fleet}:kills-changed"
         self._named = f"flotilla:{fleet}:kills-named:"
         self._lifted = f"flotilla:{fleet}:kills-lifted:"
+        self._lift = redis.register_script(source("kill_lift"))
         self._rearm = redis.register_script(source("kill_rearm"))
 
     async def kills(self, market: MarketId) -> tuple[Kill, ...]:
@@ -75,21 +76,24 @@ class RedisKillBoard:
             both.publish(self._channel, kill.scope)
             await both.execute()
 
-    async def lift(self, scope: str) -> bool:
-        """Take the kill set at exactly this scope off; False when there is none.
+    async def named(self, scope: str) -> frozenset[int]:
+        """`at_ms` of every kill that stands at exactly this scope. Raises Unavailable."""
+        async with bounded():
+            found = await self._redis.smembers(self._named + scope)
+        return frozenset(map(int, found))
 
-        Whoever read the durable record before this cannot put it back (for an hour). Raises
-        Unavailable.
+    async def lift(self, scope: str, at_ms: Collection[int]) -> bool:
+        """Take exactly these kills off the scope; False when none of them was there.
+
+        Whoever read the durable record before this cannot put them back (for an hour). A kill that
+        is not among them holds the scope. Raises Unavailable.
         """
-        named, lifted = self._named + scope, self._lifted + scope
-        async with bounded(), self._redis.pipeline(transaction=True) as all_at_once:
-            all_at_once.hdel(self._kills, scope)
-            all_at_once.sunionstore(lifted, [lifted, named])
-            all_at_once.expire(lifted, _LIFTED_S)
-            all_at_once.delete(named)
-            all_at_once.publish(self._channel, scope)
-            removed, *_ = await all_at_once.execute()
-        return bool(removed)
+        async with bounded():
+            there = await self._lift(
+                keys=[self._kills, self._named + scope, self._lifted + scope],
+                args=[self._channel, scope, _LIFTED_S, *at_ms],
+            )
+        return bool(there)
 
     async def rearm(self, kills: Sequence[Kill]) -> None:
         """Put every kill of the durable record on the board, and mark it armed.

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from flotilla.control import lift_kills
 from tests.chaos.ground import Market
 
 _SECONDS = 5.0
@@ -18,8 +19,9 @@ async def fleet(market: Market) -> AsyncIterator[Market]:
     yield market
     async with market.control() as ports:
         for kill in await ports.ledger.active_kills():
-            await ports.ledger.lift_kill(kill.scope, "test", "the test is over")
-            await ports.board.lift(kill.scope)
+            await lift_kills(
+                ports.board, ports.ledger, kill.scope, by="test", reason="the test is over"
+            )
 
 
 async def test_kill_file_clears_the_market(market: Market) -> None:

@@ -106,8 +106,8 @@ async def test_a_lifted_kill_is_not_put_back_by_an_answer_read_before(
     other = Kill(scope="fleet", reason="later", by="bob", at_ms=KILL.at_ms + 1)
     async with keeping(board, ledger), asyncio.timeout(20):
         await ledger.has_read.wait()
-        assert await ledger.lift_kill(KILL.scope, "ann", "over")
-        assert await board.lift(KILL.scope)
+        assert await ledger.lift_kill(KILL.scope, KILL.at_ms, "ann", "over")
+        assert await board.lift(KILL.scope, [KILL.at_ms])
         # The keeper's stale list is on its way; what it does next is seen by what follows it.
         await ledger.set_kill(other)
         ledger.may_arrive.set()

@@ -14,9 +14,13 @@ from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from tests.flotilla.test_cli import REFUSED, USAGE, flotilla
+from tests.workflows.conftest import Start
+from tests.workflows.scripted import Script
 from tests.workflows.scripted_hedge import HedgeScript, owing
 from workflows import names
 from workflows.hedge import HedgeWorkflow
+from workflows.market import MarketWorkflow
+from workflows.messages import StopMarket
 
 SOURCE = "ocx/BTC-PERP"
 START = ("start", SOURCE, "ocx/ETH-PERP", "--set", "threshold=0.5")
@@ -84,6 +88,16 @@ async def test_a_refused_start_is_said_in_its_sentence(
     )
     async with serving(server, script):
         assert sentence in await Commands(server, tmp_path).run(*START, code=REFUSED)
+
+
+async def test_a_market_whose_workflow_runs_is_not_taken(
+    server: WorkflowEnvironment, start: Start, tmp_path: Path
+) -> None:
+    async with start(Script(), symbol="ETH-PERP") as market:
+        refused = await Commands(server, tmp_path).run(*START, code=REFUSED)
+        await market.signal(MarketWorkflow.stop, StopMarket(by="ana"))
+        await market.result()
+    assert "stop it first with 'flotilla market stop ocx/main/ETH-PERP'" in refused
 
 
 async def test_bad_input_and_absent_hedges_are_said_so(

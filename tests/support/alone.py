@@ -4,7 +4,7 @@ Lease, board and ledger here keep what the real ones promise to a single, undist
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
 from desk.identity import MarketId
@@ -53,8 +53,13 @@ class OwnBoard:
         self.scopes[kill.scope] = kill
         self._tell()
 
-    async def lift(self, scope: str) -> bool:
-        lifted = self.scopes.pop(scope, None) is not None
+    async def named(self, scope: str) -> frozenset[int]:
+        return frozenset(kill.at_ms for kill in self.scopes.values() if kill.scope == scope)
+
+    async def lift(self, scope: str, at_ms: Collection[int]) -> bool:
+        lifted = scope in self.scopes and self.scopes[scope].at_ms in at_ms
+        if lifted:
+            del self.scopes[scope]
         self._tell()
         return lifted
 

@@ -1,19 +1,34 @@
--- Draw from a rate bucket. KEYS: bucket, pause. ARGV: capacity, reserved, window_ms, part_ms,
--- cancels, orders, spent, then stamp and count of tokens given back, two by two.
--- The bucket counts draws by the part of time they fell in; a part counts until a whole window
--- after its end. Answers cancels, orders, their waits, the pause (ms), stamp, and known (0 or 1).
+-- Draw from a rate bucket. KEYS: bucket, pause, beginning. ARGV: capacity, reserved, window_ms,
+-- part_ms, settle_ms, cancels, orders, spent, used, generation, then stamp and count of tokens
+-- given back, two by two. The bucket counts draws by the part of time they fell in; a part counts
+-- until a whole window after its end. The beginning says since when the bucket knows (microseconds,
+-- its generation) and what it was told of the time before.
+-- Answers cancels, orders, their waits, the pause (ms), stamp, and generation.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local capacity, reserved = tonumber(ARGV[1]), tonumber(ARGV[2])
-local window, part = tonumber(ARGV[3]), tonumber(ARGV[4])
-local cancels_wanted, orders_wanted = tonumber(ARGV[5]), tonumber(ARGV[6])
-local spent = tonumber(ARGV[7])
-local known = redis.call('EXISTS', KEYS[1])
+local window, part, settle = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+local cancels_wanted, orders_wanted = tonumber(ARGV[6]), tonumber(ARGV[7])
+local spent, before = tonumber(ARGV[8]), tonumber(ARGV[9])
 
-for i = 8, #ARGV, 2 do
-    local out = tonumber(redis.call('HGET', KEYS[1], ARGV[i]) or '0')
-    if out > 0 then
-        redis.call('HSET', KEYS[1], ARGV[i], math.max(0, out - ARGV[i + 1]))
+local born = tonumber(redis.call('HGET', KEYS[3], 'at') or '0')
+if born == 0 or born / 1000 > now + 1 then
+    born = time[1] * 1000000 + time[2]
+    redis.call('DEL', KEYS[3])
+    redis.call('HSET', KEYS[3], 'at', string.format('%.0f', born))
+end
+local age = now - math.floor(born / 1000)
+
+if tonumber(ARGV[10]) ~= born then
+    -- What is given back was drawn from a bucket that is no more, and is missing in `used`.
+    spent = math.max(spent, before)
+    redis.call('HINCRBY', KEYS[3], 'told', string.format('%.0f', spent))
+else
+    for i = 11, #ARGV, 2 do
+        local out = tonumber(redis.call('HGET', KEYS[1], ARGV[i]) or '0')
+        if out > 0 then
+            redis.call('HSET', KEYS[1], ARGV[i], math.max(0, out - ARGV[i + 1]))
+        end
     end
 end
 
@@ -29,12 +44,20 @@ for i = 1, #kept, 2 do
     end
 end
 
+-- Some who used tokens before may be silent for good: at least half is taken for used.
+local presumed = 0
+if settle > 0 and age < window then
+    local told = tonumber(redis.call('HGET', KEYS[3], 'told') or '0')
+    presumed = math.max(0, math.floor((capacity - reserved) / 2) - told)
+end
+
 local paused = math.max(0, redis.call('PTTL', KEYS[2]))
+local closed = math.max(paused, settle - age)
 used = used + spent
 local cancels = math.min(cancels_wanted, math.max(0, capacity - used))
 used = used + cancels
-local orders = math.min(orders_wanted, math.max(0, capacity - reserved - used))
-if paused > 0 then
+local orders = math.min(orders_wanted, math.max(0, capacity - reserved - presumed - used))
+if closed > 0 then
     orders = 0
 end
 used = used + orders
@@ -67,6 +90,7 @@ if cancels < cancels_wanted then
     cancels_wait = math.max(1, wait(0))
 end
 if orders < orders_wanted then
-    orders_wait = math.max(1, paused, wait(reserved))
+    local presumption = math.min(wait(reserved + presumed), math.max(0, window - age))
+    orders_wait = math.max(1, closed, wait(reserved), presumption)
 end
-return { cancels, orders, cancels_wait, orders_wait, paused, stamp, known }
+return { cancels, orders, cancels_wait, orders_wait, paused, stamp, born }

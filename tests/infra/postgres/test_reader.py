@@ -134,16 +134,52 @@ async def test_every_caller_gets_an_epoch_of_its_own(ledger: PostgresLedger) -> 
 async def test_a_kill_is_lifted_at_its_own_scope_only(ledger: PostgresLedger) -> None:
     kill = Kill(scope="venue:ocx", reason="drill", by="ann", at_ms=START_MS)
     await ledger.set_kill(kill)
-    await ledger.set_kill(Kill(scope="venue:ocx", reason="again", by="bob", at_ms=START_MS + 1))
-    assert list(await ledger.active_kills()) == [kill]
     for scope in ("fleet", "account:ocx/main", "market:ocx/main/BTC-PERP"):
-        assert not await ledger.lift_kill(scope, "ann", "done")
+        assert not await ledger.lift_kill(scope, START_MS, "ann", "done")
     assert list(await ledger.active_kills()) == [kill]
-    assert await ledger.lift_kill("venue:ocx", "ann", "done")
-    assert not await ledger.lift_kill("venue:ocx", "ann", "done")
+    assert await ledger.lift_kill("venue:ocx", START_MS, "ann", "done")
+    assert not await ledger.lift_kill("venue:ocx", START_MS, "ann", "done")
     assert list(await ledger.active_kills()) == []
+    again = replace(kill, at_ms=START_MS + 1)
+    await ledger.set_kill(again)
+    assert list(await ledger.active_kills()) == [again]
+
+
+@pytest.mark.parametrize("later_ms", [1, -1])
+async def test_the_last_kill_of_a_scope_is_the_one_in_force(
+    ledger: PostgresLedger, later_ms: int
+) -> None:
+    """Also when the clock of who set it is behind; lifting the one before does not touch it."""
+    old = Kill(scope="venue:ocx", reason="drill", by="ann", at_ms=START_MS)
+    new = replace(old, reason="flood", by="bob", at_ms=START_MS + later_ms)
+    await ledger.set_kill(old)
+    await ledger.set_kill(new)
+    await ledger.set_kill(old)
+    assert list(await ledger.active_kills()) == [new]
+    assert not await ledger.lift_kill("venue:ocx", old.at_ms, "ann", "over")
+    assert list(await ledger.active_kills()) == [new]
+
+
+async def test_a_kill_lifted_before_it_was_recorded_does_not_come_late(
+    ledger: PostgresLedger,
+) -> None:
+    kill = Kill(scope="fleet", reason="drill", by="ann", at_ms=START_MS)
+    assert not await ledger.lift_kill("fleet", START_MS, "bob", "over")
     await ledger.set_kill(kill)
-    assert list(await ledger.active_kills()) == [kill]
+    assert list(await ledger.active_kills()) == []
+
+
+async def test_of_kills_set_at_once_one_is_in_force_and_one_set_while_it_is_lifted_stays(
+    ledger: PostgresLedger,
+) -> None:
+    kills = [Kill(scope="fleet", reason="drill", by="ann", at_ms=START_MS + n) for n in range(8)]
+    await asyncio.gather(*(ledger.set_kill(kill) for kill in kills))
+    (standing,) = await ledger.active_kills()
+    new = replace(standing, by="bob", at_ms=START_MS + 9)
+    await asyncio.gather(
+        ledger.lift_kill("fleet", standing.at_ms, "ann", "over"), ledger.set_kill(new)
+    )
+    assert list(await ledger.active_kills()) == [new]
 
 
 async def test_decisions_are_recorded_once(ledger: PostgresLedger, database: Database) -> None:

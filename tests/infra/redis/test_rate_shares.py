@@ -22,29 +22,45 @@ pytestmark = pytest.mark.services
 KEY = "ocx/main"
 LAW = RateLaw(capacity=10, reserved=3, window_s=0.5)
 LONG = RateLaw(capacity=10, reserved=3, window_s=60.0)
+CAREFUL = RateLaw(capacity=40, reserved=8, window_s=1.5, settle_s=0.3)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Ground:
+    """A bucket, drawn from by one who remembers its generation."""
+
     shares: RateShares
     let_pass: Callable[[float], Awaitable[None]]
+    forget: Callable[[], Awaitable[object]]
+    generation: int = 0
 
     async def draw(
         self, orders: int = 0, cancels: int = 0, law: RateLaw = LONG, **more: object
     ) -> RateShare:
-        return await self.shares.draw(KEY, law, orders=orders, cancels=cancels, **more)  # type: ignore[arg-type]
+        told = {"generation": self.generation, **more}
+        share = await self.shares.draw(KEY, law, orders=orders, cancels=cancels, **told)  # type: ignore[arg-type]
+        self.generation = share.generation
+        return share
 
 
 @pytest.fixture(params=["redis", "model"])
 async def ground(request: pytest.FixtureRequest, redis: Redis) -> Ground:
     if request.param == "redis":
-        return Ground(shares=RedisRateShares(redis, fleet="test"), let_pass=asyncio.sleep)
+        return Ground(
+            shares=RedisRateShares(redis, fleet="test"),
+            let_pass=asyncio.sleep,
+            forget=redis.flushdb,
+        )
     clock = HandClock()
+    shares = ModelShares(clock)
 
     async def forward(seconds: float) -> None:
         clock.forward(seconds)
 
-    return Ground(shares=ModelShares(clock), let_pass=forward)
+    async def forget() -> None:
+        shares.forget()
+
+    return Ground(shares=shares, let_pass=forward, forget=forget)
 
 
 async def test_orders_leave_the_reserve_and_cancels_empty_it(ground: Ground) -> None:
@@ -109,16 +125,58 @@ async def test_a_pause_stops_orders_and_no_cancel(ground: Ground) -> None:
     assert (share.orders, share.paused_s) == (2, 0.0)
 
 
-async def test_a_bucket_nobody_knows_says_so_once(ground: Ground) -> None:
-    assert (await ground.draw(orders=1)).forgotten
-    assert not (await ground.draw(orders=1)).forgotten
+async def test_a_generation_lasts_until_the_bucket_forgets(ground: Ground) -> None:
+    first = (await ground.draw(orders=1)).generation
+    assert first > 0
+    assert (await ground.draw(orders=1)).generation == first
+    await ground.forget()
+    second = (await ground.draw(orders=1)).generation
+    assert second not in {0, first}
+    assert (await ground.draw()).generation == second
 
 
-async def test_an_emptied_redis_says_that_it_forgot(redis: Redis) -> None:
-    shares = RedisRateShares(redis, fleet="test")
-    await shares.draw(KEY, LONG, orders=1, cancels=0)
-    await redis.flushdb()
-    assert (await shares.draw(KEY, LONG, orders=1, cancels=0)).forgotten
+async def test_what_was_used_before_counts_once_the_bucket_forgot(ground: Ground) -> None:
+    before = await ground.draw(orders=4)
+    assert (await ground.draw(orders=1, used=5)).orders == 1, "it knows of them already"
+    await ground.forget()
+    share = await ground.draw(
+        orders=9, spent=2, used=5, returned=[(before.stamp, 3)], generation=before.generation
+    )
+    assert share.orders == 2, "of seven; what was spent is among the five used"
+    assert (await ground.draw(orders=9, used=7)).orders == 0
+    assert (await ground.draw(cancels=9)).cancels == 3
+
+
+async def test_nothing_is_given_back_to_a_bucket_that_forgot(ground: Ground) -> None:
+    before = await ground.draw(orders=7)
+    await ground.forget()
+    other = await ground.shares.draw(KEY, LONG, orders=7, cancels=0)
+    given_back = [(before.stamp, 7), (other.stamp, 7)]
+    share = await ground.draw(orders=9, returned=given_back, generation=before.generation)
+    assert share.orders == 0
+
+
+async def test_a_bucket_that_forgot_hears_all_before_it_gives_an_order(ground: Ground) -> None:
+    await ground.forget()
+    share = await ground.draw(orders=9, cancels=2, law=CAREFUL, used=12)
+    assert (share.orders, share.cancels) == (0, 2), "cancels do not wait"
+    assert 0.2 < share.orders_wait_s <= 2.0
+    late = await ground.shares.draw(KEY, CAREFUL, orders=9, cancels=0, used=15)
+    assert late.orders == 0
+    await ground.let_pass(0.35)
+    assert (await ground.draw(orders=40, law=CAREFUL)).orders == 40 - 8 - 12 - 2 - 15
+
+
+async def test_a_bucket_that_forgot_takes_half_for_used_by_the_silent(ground: Ground) -> None:
+    await ground.forget()
+    await ground.draw(law=CAREFUL, used=5)
+    await ground.let_pass(0.35)
+    share = await ground.draw(orders=40, law=CAREFUL)
+    assert share.orders == (40 - 8) // 2
+    assert 0.1 < share.orders_wait_s <= 1.6
+    assert (await ground.draw(orders=1, cancels=99, law=CAREFUL)).cancels == 40 - 5 - 16
+    await ground.let_pass(2 * CAREFUL.window_s)
+    assert (await ground.draw(orders=40, law=CAREFUL)).orders == 32
 
 
 async def test_keys_and_fleets_have_their_own_buckets(redis: Redis) -> None:
@@ -128,14 +186,16 @@ async def test_keys_and_fleets_have_their_own_buckets(redis: Redis) -> None:
             assert (await shares.draw(key, LONG, orders=20, cancels=0)).orders == 7
 
 
-async def test_a_bucket_leaves_nothing_behind(redis: Redis) -> None:
+async def test_a_bucket_leaves_nothing_behind_but_since_when_it_knows(redis: Redis) -> None:
     shares = RedisRateShares(redis, fleet="test")
     await shares.draw(KEY, LAW, orders=3, cancels=1)
     await shares.pause(KEY, 0.2)
-    assert {await redis.type(key) for key in await redis.keys("*")} == {"hash", "string"}
+    generation = (await shares.draw(KEY, LAW, orders=0, cancels=0)).generation
+    assert len(await redis.keys("*")) == 3
     async with asyncio.timeout(5):
-        while await redis.keys("*"):
+        while len(await redis.keys("*")) > 1:
             await asyncio.sleep(0.02)
+    assert (await shares.draw(KEY, LAW, orders=0, cancels=0)).generation == generation
 
 
 async def test_no_span_of_a_window_sees_more_than_the_capacity(redis_url: str) -> None:

@@ -15,6 +15,7 @@ from infra.clock import SystemClock
 from infra.redis.connection import open_redis
 from infra.redis.rate_shares import RedisRateShares
 from tests.infra.redis.link import Link
+from tests.support.known_bucket import known_for_long
 from venues._transport.rate_limit import RateBudget, RateNews, RequestKind
 from venues._transport.shared_rate import SharedRate
 
@@ -101,6 +102,7 @@ async def test_without_redis_cancels_go_at_once_and_orders_wait_until_it_is_back
     linked: Redis, link: Link, trouble: str
 ) -> None:
     one = rate(linked)
+    await known_for_long(linked, fleet="test", key="ocx/main")
     async with running(one):
         getattr(link, trouble)()
         assert await waits(one, 1.0) == 1.0
@@ -113,8 +115,31 @@ async def test_without_redis_cancels_go_at_once_and_orders_wait_until_it_is_back
 async def test_a_429_heard_by_one_holds_the_others_orders(redis_url: str, redis: Redis) -> None:
     far = open_redis(redis_url)
     told, other = rate(redis), rate(far)
+    await known_for_long(redis, fleet="test", key="ocx/main")
     async with running(told, other):
         told.heard(RateNews(retry_after_s=20.0, too_many=True))
         assert 15.0 < await waits(other, 5.0) <= 20.0
         assert (told.take(CANCEL), other.take(CANCEL)) == (0.0, 0.0)
     await far.aclose()
+
+
+async def test_an_emptied_redis_lets_nobody_send_a_second_budget(
+    redis_url: str, redis: Redis
+) -> None:
+    far = open_redis(redis_url)
+    rates = rate(redis), rate(far)
+    await known_for_long(redis, fleet="test", key="ocx/main")
+    async with running(*rates):
+        sent = len(rates)
+        async with asyncio.timeout(20):
+            while sent < 700:
+                sent += sum(one.take(ORDER) == 0.0 for one in rates)
+                await asyncio.sleep(0.001)
+        await redis.flushdb()
+        asked_ns = time.monotonic_ns()
+        # Past the pause of a bucket that forgot, and some way into what it gives then.
+        while time.monotonic_ns() - asked_ns < 6 * NS_PER_S:
+            sent += sum(one.take(ORDER) == 0.0 for one in rates)
+            await asyncio.sleep(0.005)
+    await far.aclose()
+    assert 700 <= sent <= LONG.capacity - LONG.reserved

@@ -10,7 +10,6 @@ from fast_stark_crypto import verify
 
 from desk.errors import Refused, Unresolved
 from desk.orders import OutcomeKind, RejectReason, TimeInForce
-from tests.support.rate_model import HandClock, ModelShares
 from tests.venues.ocx.scripted import Answer, Seen
 from tests.venues.x10.scripted import (
     ACCOUNT,
@@ -340,19 +339,6 @@ async def test_the_local_budget_keeps_a_share_for_cancels() -> None:
             assert (await venue.execution.cancel(INSTRUMENT, "a")).confirmed
         assert (await venue.execution.cancel_all(None)).confirmed
         assert len(scripted.seen[_CANCEL]) == 6
-
-
-@pytest.mark.parametrize("shared", [False, True])
-async def test_our_own_reads_hold_no_cancel_back(shared: bool) -> None:
-    rate = {"per_min": 12, "headroom": 0, "reserve_for_cancel": 2}
-    rates = ModelShares(HandClock()) if shared else None
-    async with scripted_x10() as scripted, running(scripted, rate=rate, rates=rates) as venue:
-        for _ in range(30):
-            await venue.account.open_orders(INSTRUMENT)
-        assert (await venue.execution.cancel(INSTRUMENT, "a")).confirmed
-        outcome = await venue.execution.send(batch(quote(), cancels=("b",)), INSTRUMENT)
-        assert [one.target.partition("=")[2] for one in scripted.seen[_CANCEL]] == ["a", "b"]
-        assert outcome.orders[0].reason is RejectReason.RATE_LIMITED, "reads do count"
 
 
 async def test_an_order_is_found_while_it_rests_and_only_then() -> None:

@@ -159,18 +159,11 @@ async def test_cause_1_a_fill_on_its_way_is_booked_before_the_slot_is_filled(
         assert not cleared(stage)
 
 
-_POSITION_LAGS = pytest.mark.xfail(
-    strict=True,
-    reason="quoting: the gate looks at the sum of the fills beside the venue's position, the quote "
-    "model at the position alone: while that is late, the cap and the skew miss a booked fill",
-)
-
-
 @pytest.mark.parametrize(
     "told_after_s",
     [
         pytest.param(0.1, id="told by the stream"),
-        pytest.param(1.5, id="asked for", marks=_POSITION_LAGS),
+        pytest.param(1.5, id="asked for"),
     ],
 )
 async def test_cause_1_a_possible_fill_counts_against_the_cap_until_it_is_settled(

@@ -1,0 +1,119 @@
+"""One hedge's workflow as a person's command sees it: start it, or find it and ask something.
+
+The one rule: a command tells what became of it; what a safety rule refuses is RefusedBySafety.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
+from typing import TypeVar
+
+from temporalio.client import (
+    Client,
+    WorkflowExecutionStatus,
+    WorkflowFailureError,
+    WorkflowHandle,
+)
+from temporalio.common import WorkflowIDReusePolicy
+from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.service import RPCError, RPCStatusCode
+
+from desk.errors import ConfigurationFault
+from desk.hedging import HedgeState
+from desk.identity import MarketId
+from desk.records import HedgeObligation
+from flotilla.control import open_control, open_temporal
+from flotilla.failures import RefusedBySafety
+from workflows import names
+from workflows.hedge import HedgeWorkflow
+from workflows.hedge_messages import HedgeStatus, StartHedge
+
+T = TypeVar("T")
+Handle = WorkflowHandle[HedgeWorkflow, HedgeStatus]
+
+_LOOKS, _LOOK_S = 100, 0.2
+
+
+async def start_hedge(spec: StartHedge) -> str:
+    """Start and wait until the lease is held or was refused; the state the hedge is in then."""
+    async with open_temporal() as client:
+        if await _has_a_workflow(client, spec.hedge):
+            raise RefusedBySafety(
+                f"{spec.hedge.path} has a market's workflow, which could not be stopped while it "
+                f"is the hedge market; stop it first with 'flotilla market stop {spec.hedge.path}'"
+            )
+        try:
+            handle = await client.start_workflow(
+                HedgeWorkflow.run,
+                spec,
+                id=names.hedge_workflow_id(spec.source),
+                task_queue=names.MARKETS_QUEUE,
+                id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+                static_summary=f"{spec.source.path} at {spec.hedge.path}",
+            )
+        except WorkflowAlreadyStartedError as error:
+            raise RefusedBySafety(
+                f"{spec.source.path} is hedged already; look at it with "
+                f"'flotilla hedge show {spec.source.path}'"
+            ) from error
+        return await _after_opening(handle)
+
+
+async def with_hedge(source: MarketId, work: Callable[[Handle], Awaitable[T]]) -> T:
+    """What `work` makes of a hedge's workflow; ConfigurationFault when it does not run."""
+    async with open_temporal() as client:
+        handle = client.get_workflow_handle_for(HedgeWorkflow.run, names.hedge_workflow_id(source))
+        try:
+            return await work(handle)
+        except WorkflowFailureError as error:
+            raise RefusedBySafety(
+                f"the hedge of {source.path} failed: {_innermost(error)}"
+            ) from error
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                raise ConfigurationFault(
+                    f"{source.path} is not hedged; start it with "
+                    f"'flotilla hedge start {source.path} HEDGE_MARKET --set threshold=…'"
+                ) from error
+            raise
+
+
+async def obligations(source: MarketId, limit: int) -> Sequence[HedgeObligation]:
+    """What was and is owed for a market, newest first, from the ledger."""
+    async with open_control() as control:
+        return await control.hedges.recent(source, limit)
+
+
+async def _has_a_workflow(client: Client, market: MarketId) -> bool:
+    """Whether a market's workflow runs, quoting or paused: a paused one holds no lease."""
+    try:
+        described = await client.get_workflow_handle(names.market_workflow_id(market)).describe()
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            return False
+        raise
+    return described.status is WorkflowExecutionStatus.RUNNING
+
+
+async def _after_opening(handle: Handle) -> str:
+    for _ in range(_LOOKS):
+        description = await handle.describe()
+        if description.status is WorkflowExecutionStatus.FAILED:
+            try:
+                await handle.result()
+            except WorkflowFailureError as failure:
+                raise RefusedBySafety(_innermost(failure)) from failure
+        try:
+            status = await handle.query(HedgeWorkflow.status, rpc_timeout=timedelta(seconds=2))
+        except RPCError:
+            status = None  # no worker has taken it up yet
+        if status is not None and status.state is not HedgeState.STARTING:
+            return status.state.value
+        await asyncio.sleep(_LOOK_S)
+    return "starting, no worker has answered yet; is 'flotilla worker' running?"
+
+
+def _innermost(error: BaseException) -> str:
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return str(error)
