@@ -7,6 +7,7 @@ UV := $(shell command -v uv 2>/dev/null || echo $(VENV)/bin/uv)
 RUN := $(VENV)/bin
 STAMP := $(VENV)/.synced
 ARGS ?=
+STORMS ?= 1000
 
 .PHONY: help setup demo up test check format bench chaos clean
 
@@ -32,9 +33,10 @@ up: $(STAMP) ## embedded Temporal, PostgreSQL and Valkey in the foreground
 test: $(STAMP) ## run the tests (fault tests with killed processes: make chaos)
 	$(RUN)/pytest -n 2 --dist loadgroup -m 'not chaos' $(ARGS)
 
-chaos: $(STAMP) ## kill real processes, and many more random cases (minutes)
+chaos: $(STAMP) ## kill real processes, and many more random cases (STORMS=1000 a venue; an hour)
 	$(RUN)/pytest -m chaos $(ARGS)
 	$(RUN)/pytest -n 2 --hypothesis-profile large tests/desk tests/venues/simulation tests/quoting
+	FLOTILLA_STORMS=$(STORMS) $(RUN)/pytest -n 4 tests/venues/x10/test_storm.py tests/venues/zo/test_storm.py
 
 check: $(STAMP) ## format, lint, strict types, import contracts
 	$(RUN)/ruff format --check .
