@@ -13,7 +13,20 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from benchmarks import machine, memory, micro, path, rate, wire, x10_book, x10_order, x10_path
+from benchmarks import (
+    machine,
+    memory,
+    micro,
+    path,
+    rate,
+    wire,
+    x10_book,
+    x10_order,
+    x10_path,
+    zo_book,
+    zo_cancel,
+    zo_order,
+)
 from benchmarks.results import Row, Table, show, write_json
 
 _LINE = re.compile(r"(\S+) +(\S.*?) {2,}([\d.]+) +([\d.]+) +([\d.]+)")
@@ -126,6 +139,18 @@ def _x10_path(asked: argparse.Namespace) -> Iterator[Table]:
         yield _apart(x10_path.run, manner=manner, seconds=5.0 if asked.quick else 20.0)
 
 
+def _zo_order(asked: argparse.Namespace) -> Iterator[Table]:
+    yield _apart(zo_order.run, quick=asked.quick)
+
+
+def _zo_book(asked: argparse.Namespace) -> Iterator[Table]:
+    yield _apart(zo_book.run, quick=asked.quick)
+
+
+def _zo_cancel(asked: argparse.Namespace) -> Iterator[Table]:
+    yield _apart(zo_cancel.run, quick=asked.quick)
+
+
 def _profile(asked: argparse.Namespace) -> Iterator[Table]:
     yield _apart(path.profile, seconds=5.0 if asked.quick else 20.0)
 
@@ -145,6 +170,9 @@ _BENCHMARKS: dict[str, Callable[[argparse.Namespace], Iterator[Table]]] = {
     "x10_order": _x10_order,
     "x10_path": _x10_path,
     "x10_book": _x10_book,
+    "zo_order": _zo_order,
+    "zo_book": _zo_book,
+    "zo_cancel": _zo_cancel,
     "memory": _memory,
     "profile": _profile,
 }

@@ -9,18 +9,16 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from desk.book import Book
-from desk.errors import NotSent, Unavailable
+from desk.errors import Unavailable
 from desk.identity import MarketId, OrderIdentity, Slot
 from desk.instrument import Instrument
-from desk.market import BookDelta, BookSnapshot, FeedEvent
 from desk.orders import Batch, NewOrder, OrderOutcome, TimeInForce
 from desk.ports import Clock, LedgerWriter, Venue
 from desk.risk.gate import Denied, GateContext, GateLimits, review
 from desk.risk.limits import RiskLimits
-from desk.units import BPS, Lots, Side, Ticks
+from desk.units import Lots, Side
 from quoting.journal import record_answer, record_sent
-
-_BOOK_WAIT_S = 5.0
+from quoting.taking import read_book, taking_price
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +51,7 @@ async def exit_slice(
     before = (await venue.account.position(instrument)).lots
     if before == 0:
         return _report(step, 0, 0, 0, "flat")
-    book = await _read_book(venue, instrument)
+    book = await read_book(venue, instrument)
     order = _order(step, instrument, book, before)
     batch = Batch(batch_id=order.client_order_id, symbol=instrument.symbol, orders=(order,))
     verdict = review(batch, _context(step, instrument, book, before, clock))
@@ -85,51 +83,12 @@ def _order(step: ExitStep, instrument: Instrument, book: Book, position: Lots) -
         client_order_id=identity.encode(),
         slot=slot,
         side=side,
-        price=_limit_price(instrument, book, side, step.max_slippage_bps),
+        price=taking_price(instrument, book, side, step.max_slippage_bps),
         lots=lots,
         time_in_force=TimeInForce.IOC,
         post_only=False,
         reduce_only=True,
     )
-
-
-def _limit_price(instrument: Instrument, book: Book, side: Side, slippage_bps: Decimal) -> Ticks:
-    assert book.best_bid is not None  # noqa: S101 - _read_book returns two-sided books
-    assert book.best_ask is not None  # noqa: S101
-    # Give up at most the slippage budget; rounding here is towards a worse price, so that a tight
-    # budget still reaches the best quote.
-    best = book.best_bid if side is Side.SELL else book.best_ask
-    price = instrument.price(best) * (1 + side.sign * slippage_bps / BPS)
-    ticks = instrument.price_ticks(price, side.opposite)
-    low, high = instrument.band_low, instrument.band_high
-    if side is Side.SELL:
-        return max(ticks, 1 if low is None else low)
-    return ticks if high is None else min(ticks, high)
-
-
-async def _read_book(venue: Venue, instrument: Instrument) -> Book:
-    """A fresh two-sided book, from the feed itself. NotSent when none comes in time."""
-    book = Book()
-    ready = asyncio.Event()
-
-    def hear(event: FeedEvent) -> None:
-        if isinstance(event, BookSnapshot | BookDelta):
-            book.apply(event)
-            if book.best_bid is not None and book.best_ask is not None:
-                ready.set()
-
-    async with asyncio.TaskGroup() as tasks:
-        feed = tasks.create_task(venue.feed.run(instrument, hear))
-        try:
-            async with asyncio.timeout(_BOOK_WAIT_S):
-                await ready.wait()
-        except TimeoutError:
-            ready.clear()
-        finally:
-            feed.cancel()
-    if not ready.is_set():
-        raise NotSent(f"no two-sided book of {instrument.symbol} within {_BOOK_WAIT_S} s")
-    return book
 
 
 def _context(

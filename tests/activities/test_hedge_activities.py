@@ -13,8 +13,8 @@ from desk.hedging import HedgeState
 from desk.risk.limits import RiskLimits
 from tests.activities.conftest import MARKET, OpenDesk
 from tests.activities.hedger import BULK, HEDGE, PLAN, Hedger
-from venues.ocx.simulator.faults import Fault, FaultKind
 from venues.ocx.simulator.settings import DEFAULT_MARKETS
+from venues.simulation.faults import Fault, FaultKind
 
 
 async def test_the_debt_is_written_before_the_order_and_ended_by_fills(

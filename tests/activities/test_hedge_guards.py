@@ -22,7 +22,7 @@ from desk.risk.limits import RiskLimits
 from desk.units import Side
 from tests.activities.conftest import OpenDesk
 from tests.activities.hedger import HEDGE, PLAN, Hedger
-from venues.ocx.simulator.faults import Fault, FaultKind
+from venues.simulation.faults import Fault, FaultKind
 
 
 async def test_a_halted_market_blocks_and_heals(open_desk: OpenDesk) -> None:

@@ -28,7 +28,7 @@ from desk.units import Side
 from infra.postgres.engine import open_database
 from tests.activities.conftest import MARKET, Desk, OpenDesk
 from tests.support.approve import approve
-from venues.ocx.simulator.faults import Fault, FaultKind
+from venues.simulation.faults import Fault, FaultKind
 
 PREFLIGHT = PreflightInput(
     market=MARKET, parameters=QuoteParameters(), limits=RiskLimits(), run_id="run"

@@ -17,9 +17,9 @@ from desk.units import Level, Lots, Side, Ticks
 from tests.venues.conformance.harness import Target, Traded
 from tests.venues.ocx.scripted import SystemClock
 from venues.ocx import build
-from venues.ocx.simulator.faults import Fault, FaultKind
 from venues.ocx.simulator.server import OcxSimulator
 from venues.ocx.simulator.settings import SeedAccount, SimMarket, SimulatorSettings, Streams
+from venues.simulation.faults import Fault, FaultKind
 
 _KEY = "ocx_sk_0123456789abcdef0123456789abcdef"
 _ACCOUNT = "main"
