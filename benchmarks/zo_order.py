@@ -66,6 +66,7 @@ class _Quoter:
     ) -> None:
         self._venue = venue
         self._instrument = instrument
+        self._orders = 2 * levels
         self._clears = clears
         self._tag = MarketId("zo", "main", instrument.symbol).tag
         self._model = QuoteModel.prepare(replace(PARAMETERS, levels=levels), instrument)
@@ -109,8 +110,11 @@ class _Quoter:
             now_ns=1,
             last_sent_ns=None,
         )
-        assert planned.batch is not None
-        return planned.batch
+        batch = planned.batch
+        assert batch is not None
+        assert len(batch.orders) == self._orders, batch
+        assert len(batch.cancels) == len(self._working), batch
+        return batch
 
     def _approved(self, batch: Batch, mid: int) -> Approved[Batch]:
         context = GateContext(
