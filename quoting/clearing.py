@@ -63,7 +63,8 @@ async def clear(
             message = f"{left} orders still listed after a cancel-all"
         except VenueError as error:
             message = str(error) or type(error).__name__
-            wait_s = max(wait_s, _asked_to_wait(error))
+            # The venue knows better than we when it listens again.
+            wait_s = _asked_to_wait(error) or wait_s
         if clock.monotonic_ns() + int(wait_s * 1e9) >= deadline_ns:
             return ClearReport(
                 verified=False,

@@ -9,11 +9,12 @@ from desk.identity import OrderIdentity, Slot
 from desk.lifecycle import SessionReason
 from desk.orders import Batch, BatchOutcome, OrderUpdate, OutcomeKind, RejectReason
 from desk.quoting.decide import QuoteTarget
-from desk.risk.gate import Denied
+from desk.risk.gate import DenialReason, Denied
 from desk.units import NS_PER_S, Lots
 from quoting.actions import Leave
 
 _MARGIN_REST_NS = 30 * NS_PER_S
+_FUNDS_REST_NS = 5 * NS_PER_S
 _DENIED_REST_NS = NS_PER_S
 _REPRICE_WAIT_NS = NS_PER_S
 _IN_A_ROW = 5
@@ -134,10 +135,15 @@ class Refusals:
         return True
 
     def denied(self, verdict: Denied, now_ns: int) -> None:
-        """Our own gate refused; look again in a moment."""
-        del verdict
+        """Our own gate refused; look again in a moment.
+
+        Too little in the account is no reason against what reduces.
+        """
         self.denials += 1
-        self._rest_until_ns = now_ns + _DENIED_REST_NS
+        if verdict.reason is DenialReason.FUNDS:
+            self._reduce_until_ns = now_ns + _FUNDS_REST_NS
+        else:
+            self._rest_until_ns = now_ns + _DENIED_REST_NS
 
     def resting(self, now_ns: int) -> bool:
         """Whether nothing should be sent just now."""
@@ -156,11 +162,13 @@ class Refusals:
         return self._slots.without_resting(self._only_reducing(target, inventory, now_ns), now_ns)
 
     def _only_reducing(self, target: QuoteTarget, inventory: Lots, now_ns: int) -> QuoteTarget:
-        """After a margin refusal: keep only the side that reduces the inventory."""
+        """After a refusal for margin or funds: keep only the side that reduces the inventory."""
         if now_ns >= self._reduce_until_ns:
             return target
         levels = tuple(level for level in target.levels if level.slot.side.sign * inventory < 0)
-        return replace(target, levels=levels, reason="only reducing after a margin refusal")
+        return replace(
+            target, levels=levels, reason="only reducing after a refusal for margin or funds"
+        )
 
 
 @dataclass(slots=True, kw_only=True)

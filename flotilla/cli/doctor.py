@@ -16,6 +16,7 @@ from infra.clock import SystemClock
 from infra.postgres.schema import check_version
 from infra.redis.connection import open_redis
 from infra.settings import Settings, load_settings, misspelt_variables
+from infra.telemetry.logging import set_up_logging
 from infra.temporal.client import check_server
 from venues.registry import BUILDERS, builder
 
@@ -42,6 +43,13 @@ def doctor(*, as_json: bool) -> int:
 
 async def _look() -> list[Finding]:
     settings = load_settings()
+    # What adapters log goes to the log file: stdout is for the findings.
+    set_up_logging(
+        level="error",
+        folder=settings.data_dir / "logs",
+        process="doctor",
+        secrets=settings.secrets(),
+    )
     found = [Finding("settings", False, sentence) for sentence in misspelt_variables()]
     found += [finding async for finding in _services(settings)]
     found += [finding async for finding in _venues(settings)]

@@ -142,10 +142,6 @@ async def test_a_moved_schema_is_told_field_by_field(
     assert (code, findings["zo"]["ok"], findings["zo"]["what"]) == (FAILED, False, _MOVED)
 
 
-@pytest.mark.xfail(
-    raises=json.JSONDecodeError,
-    reason="doctor sets up no logging, so what the adapter logs goes to stdout",
-)
 async def test_what_the_adapter_logs_stays_off_stdout(
     around: Mapping[str, str], venue: ZoSimulator, tmp_path: Path
 ) -> None:

@@ -121,3 +121,16 @@ def _buys(action: object) -> bool:
     if isinstance(action, SendBatch):
         orders = action.approved.value.orders
     return any(order.side is Side.BUY for order in orders)
+
+
+def test_unknown_funds_leave_what_reduces_quoted() -> None:
+    limits = RiskLimits(min_free_collateral=Decimal(100))
+    loop = make_loop(capabilities=STEPWISE, parameters=ONE_LEVEL, limits=limits)
+    held = fill("t0", Side.BUY, 600_000, 20)
+    loop.apply(account(NS_PER_S, 20, (held,)))
+    loop.apply(book(NS_PER_S))
+    assert loop.decide(NS_PER_S) == [], "both sides are refused together"
+    again_ns = NS_PER_S + 1
+    loop.apply(Tick(again_ns))
+    loop.apply(book(again_ns))
+    assert {order.side for order in sent(loop.decide(again_ns)).orders} == {Side.SELL}
