@@ -43,13 +43,8 @@ def doctor(*, as_json: bool) -> int:
 
 async def _look() -> list[Finding]:
     settings = load_settings()
-    # What adapters log goes to the log file: stdout is for the findings.
-    set_up_logging(
-        level="error",
-        folder=settings.data_dir / "logs",
-        process="doctor",
-        secrets=settings.secrets(),
-    )
+    # What adapters log goes to stderr: stdout is for the findings, and no file is written.
+    set_up_logging(level="error", folder=None, process="doctor", secrets=settings.secrets())
     found = [Finding("settings", False, sentence) for sentence in misspelt_variables()]
     found += [finding async for finding in _services(settings)]
     found += [finding async for finding in _venues(settings)]
