@@ -19,7 +19,13 @@ from activities.hedge_messages import (
     ReleaseHedgeInput,
     WatchHedgeInput,
 )
-from activities.hedge_watch import HedgeWatch, find_traded, why_killed
+from activities.hedge_watch import (
+    HedgeWatch,
+    cannot_hedge,
+    find_traded,
+    why_killed,
+    why_not_ours,
+)
 from activities.ports import ActivityPorts
 from desk.errors import ConfigurationFault
 from desk.identity import MarketId
@@ -51,6 +57,8 @@ class HedgeActivities:
         with as_application_errors():
             venue, instrument = await self._market(plan.hedge)
             await self._market(plan.source)
+            if not venue.capabilities.ids_refused_for_good:
+                raise ConfigurationFault(cannot_hedge(plan.hedge))
             if problems := _problems(request, instrument):
                 raise ConfigurationFault("; ".join(problems))
             epoch = await self._ports.ledger.open_epoch(plan.hedge, plan.owner, request.run_id)
@@ -84,7 +92,10 @@ class HedgeActivities:
 
     @activity.defn
     async def send_hedge_slice(self, request: HedgeSliceInput) -> HedgeSliceReport:
-        """Send one order, if the lease is ours and no kill forbids it, and book what it did."""
+        """Send one order, if the lease is ours and no kill forbids it, and book what it did.
+
+        Both are asked again when the books have been read, right before it goes out.
+        """
         with as_application_errors():
             async with _beating(lambda: None):
                 traded = await find_traded(self._ports, request.plan.hedge)
@@ -126,15 +137,12 @@ class HedgeActivities:
         self, request: HedgeSliceInput, venue: Venue, instrument: Instrument
     ) -> HedgeSliceReport:
         plan, ports = request.plan, self._ports
-        if not await ports.lease.renew(plan.hedge, request.epoch, plan.owner, plan.lease_ttl_ms):
-            books = await read_books(plan.hedge, instrument, venue, ports.ledger, ports.clock)
-            return _unsent(request, books.position, "not sent: the lease is not ours any more")
-        if not request.reduce_only and (why := await why_killed(ports, plan)):
+        if why := await self._why_not(request):
             books = await read_books(plan.hedge, instrument, venue, ports.ledger, ports.clock)
             return _unsent(request, books.position, f"not sent: {why}")
         step = HedgeStep(
             market=plan.hedge,
-            epoch=request.epoch,
+            epoch=request.id_epoch or request.epoch,
             step=request.step,
             position=request.position,
             lots=request.lots,
@@ -142,7 +150,22 @@ class HedgeActivities:
             max_slippage_bps=plan.max_slippage_bps,
             limits=plan.limits,
         )
-        return await hedge_slice(step, instrument, venue, ports.ledger, ports.writer, ports.clock)
+        return await hedge_slice(
+            step,
+            instrument,
+            venue,
+            ports.ledger,
+            ports.writer,
+            ports.clock,
+            may_send=lambda: self._why_not(request),
+        )
+
+    async def _why_not(self, request: HedgeSliceInput) -> str:
+        """Why the order may not go out; empty when it may. What is not known counts as no."""
+        plan, ports = request.plan, self._ports
+        if why := await why_not_ours(ports, plan, request.epoch):
+            return why
+        return "" if request.reduce_only else await why_killed(ports, plan)
 
     async def _owes_nobody_else(self, request: OpenHedgeInput) -> None:
         plan = request.plan

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from decimal import Decimal
 
-from desk.hedging import HedgeRule, HedgeState
+from desk.hedging import HedgeReceipt, HedgeRule, HedgeState
 from desk.identity import MarketId
 from desk.risk.limits import RiskLimits
 
@@ -46,7 +46,7 @@ class WatchHedgeInput:
     """Look until something can be sent, something changed, or `window_s` is over.
 
     `state` and `obligation` are what is known so far. No order is asked for within the first
-    `rest_s`. `waived` signed lots are not owed.
+    `rest_s`, or before the books show `receipt`. `waived` signed lots are not owed.
     """
 
     plan: HedgePlan
@@ -57,6 +57,7 @@ class WatchHedgeInput:
     waived: int = 0
     window_s: int = 600
     rest_s: int = 0
+    receipt: HedgeReceipt | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +65,7 @@ class HedgeLook:
     """What was seen last. Quantities are base units of the source, lots those of the hedge market.
 
     `part_lots` is the next order to send, zero for none. `obligation` is the open one's number.
+    `receipt` is what the venue said was filled and the books do not show yet.
     """
 
     state: HedgeState
@@ -78,11 +80,16 @@ class HedgeLook:
     reduce_only: bool = False
     obligation: int | None = None
     opened_at_ms: int | None = None
+    receipt: HedgeReceipt | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HedgeSliceInput:
-    """One order. `step` and `epoch` make its id, so a retry is the same order."""
+    """One order. `step` and `id_epoch` make its id, so a retry is the same order.
+
+    `epoch` is the lease's. It grows when the lease is taken anew; that of the id stays until the
+    step is spent. Zero: the id has the lease's.
+    """
 
     plan: HedgePlan
     epoch: int
@@ -90,6 +97,7 @@ class HedgeSliceInput:
     position: int
     lots: int
     reduce_only: bool
+    id_epoch: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,7 +32,11 @@ class HedgeWatch:
         self._plan = request.plan
         self._traded: tuple[Venue, Instrument] | None = None
         self.look = HedgeLook(
-            state=request.state, reason="looking", epoch=request.epoch, waived=request.waived
+            state=request.state,
+            reason="looking",
+            epoch=request.epoch,
+            waived=request.waived,
+            receipt=request.receipt,
         )
 
     async def run(self) -> HedgeLook:
@@ -53,9 +57,16 @@ class HedgeWatch:
             )
 
     def _worth_telling(self) -> bool:
+        # A waiver that shrank must be kept by the caller: with the old one it would grow again.
         look, known = self.look, self._request
-        seen = (look.state, look.obligation, look.epoch)
-        return seen != (known.state, known.obligation, known.epoch)
+        seen = (look.state, look.obligation, look.epoch, look.waived, look.receipt)
+        return seen != (
+            known.state,
+            known.obligation,
+            known.epoch,
+            known.waived,
+            known.receipt,
+        )
 
     async def _weigh(self, *, thorough: bool) -> HedgeLook:
         """One look; `thorough` asks the venue even when the ledger says that nothing is owed."""
@@ -87,14 +98,21 @@ class HedgeWatch:
         if self._traded is None:
             return _blocked(look, f"{plan.hedge.path} is not traded now")
         venue, instrument = self._traded
+        if not venue.capabilities.ids_refused_for_good:
+            return _blocked(look, cannot_hedge(plan.hedge))
         position = (await ports.ledger.facts(plan.hedge, 0)).position
         need = self._need(look, position, owed, instrument)
-        if not (thorough or owed or need.owed):
+        if not (thorough or owed or need.owed or look.receipt):
             return _idle(look, position, need)
         books = await read_books(plan.hedge, instrument, venue, ports.ledger, ports.clock)
         if books.difference:
             look = replace(look, position=books.position)
             return _blocked(look, f"books out of step: {books.difference}")
+        receipt = look.receipt
+        if receipt is not None and not receipt.shown_at(books.position):
+            look = replace(look, position=books.position)
+            return _blocked(look, receipt.sentence(books.position))
+        look = replace(look, receipt=None)
         need = self._need(look, books.position, owed, instrument)
         if need.owed:
             return await self._owing(look, books.position, need, owed)
@@ -180,6 +198,23 @@ class HedgeWatch:
         if await lease.acquire(plan.hedge, higher, plan.owner, plan.lease_ttl_ms):
             return higher
         return None
+
+
+def cannot_hedge(market: MarketId) -> str:
+    """Why nothing is hedged at a venue that takes a client order id a second time."""
+    return (
+        f"hedge_venue: {market.venue} refuses a client order id only while its order is open, so "
+        "an order with a lost answer could fill twice; hedge at another venue"
+    )
+
+
+async def why_not_ours(ports: ActivityPorts, plan: HedgePlan, epoch: int) -> str:
+    """Renew the lease; why nothing may be sent under this epoch, empty when it is still ours."""
+    try:
+        ours = await ports.lease.renew(plan.hedge, epoch, plan.owner, plan.lease_ttl_ms)
+    except Unavailable as error:
+        return f"the lease cannot be renewed: {error}"
+    return "" if ours else "the lease is not ours any more"
 
 
 async def why_killed(ports: ActivityPorts, plan: HedgePlan) -> str:

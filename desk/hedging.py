@@ -72,6 +72,26 @@ class HedgePart:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HedgeReceipt:
+    """What the venue said was filled of an order: signed lots, from signed `position` on."""
+
+    position: Lots
+    filled: Lots
+
+    def shown_at(self, position: Lots) -> bool:
+        """Whether a ledger at this position holds at least what was filled."""
+        moved = position - self.position
+        return moved >= self.filled if self.filled > 0 else moved <= self.filled
+
+    def sentence(self, position: Lots) -> str:
+        """For people, about a position that does not show it."""
+        return (
+            f"the venue said that {self.filled} lots were filled from {self.position} on, "
+            f"but the books show a position of {position}; nothing is sent until they show it"
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TooSmall:
     """What is owed cannot be sent yet: lots that are there, and lots the venue takes at least."""
 

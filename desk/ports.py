@@ -53,6 +53,8 @@ class Capabilities:
     client_order_id_length: int
     settling_ms: int
     """How long after a cancel confirmation a fill or a resting order may still appear."""
+    ids_refused_for_good: bool = False
+    """A client order id is refused once it was used, also after its order has ended."""
 
 
 class FeedPort(Protocol):

@@ -13,7 +13,7 @@ from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
-from desk.errors import ConfigurationFault
+from desk.errors import ConfigurationFault, Unavailable
 from desk.identity import MarketId
 from desk.lifecycle import MarketState
 from flotilla.control import open_temporal
@@ -64,7 +64,10 @@ async def with_market(market_id: MarketId, work: Callable[[Handle], Awaitable[T]
                     f"{market_id.path} does not run; start it with "
                     f"'flotilla market start {market_id.path}'"
                 ) from error
-            raise
+            raise Unavailable(
+                f"{market_id.path}: no answer ({error.status.name.lower()}); "
+                "is 'flotilla worker' running?"
+            ) from error
 
 
 async def _after_preflight(handle: Handle) -> str:

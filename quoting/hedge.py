@@ -5,11 +5,13 @@ an order without a trace keeps its id, so that the venue refuses the second of t
 """
 
 import asyncio
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from desk.book import Book
-from desk.errors import NotSent
+from desk.errors import NotSent, Unavailable, VenueError
+from desk.hedging import HedgeReceipt
 from desk.identity import MarketId, OrderIdentity, Slot
 from desk.instrument import Instrument
 from desk.orders import Batch, BatchOutcome, NewOrder, OutcomeKind, RejectReason, TimeInForce
@@ -24,6 +26,9 @@ from quoting.taking import read_book, taking_price
 
 _TRIES = 5
 _CLEAR_S = 10.0
+
+MaySend = Callable[[], Awaitable[str]]
+"""Asked right before an order goes out: why it may not, empty when it may. Never raises."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +53,7 @@ class HedgeSliceReport:
     """Signed lots of the ledger before and after.
 
     `spent`: the next order needs a new id. It stays False while nothing is known of this one.
+    `receipt` is what the venue said was filled, as long as the books do not show it.
     """
 
     step: int
@@ -56,6 +62,7 @@ class HedgeSliceReport:
     sent_lots: int
     outcome: str
     spent: bool
+    receipt: HedgeReceipt | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,11 +82,16 @@ class HedgeBooks:
 
 
 async def read_books(
-    market: MarketId, instrument: Instrument, venue: Venue, ledger: LedgerReader, clock: Clock
+    market: MarketId,
+    instrument: Instrument,
+    venue: Venue,
+    ledger: LedgerReader,
+    clock: Clock,
+    receipt: HedgeReceipt | None = None,
 ) -> HedgeBooks:
     """Book the fills we did not hear, until ledger and venue agree or tries are used up.
 
-    Raises what the ports raise.
+    With a `receipt` they must show it as well. Raises what the ports raise.
     """
     facts = await ledger.facts(market, 0)
     since_ms = overlap_start_ms(facts)
@@ -89,7 +101,7 @@ async def read_books(
         read_ns = clock.monotonic_ns()
         venue_position = (await venue.account.position(instrument)).lots
         books = HedgeBooks(position=position, venue_position=venue_position, read_ns=read_ns)
-        if not books.difference:
+        if not books.difference and (receipt is None or receipt.shown_at(position)):
             break
         await asyncio.sleep(0.1 * 2**attempt)
     return books
@@ -102,10 +114,12 @@ async def hedge_slice(
     ledger: LedgerReader,
     writer: LedgerWriter,
     clock: Clock,
+    may_send: MaySend,
 ) -> HedgeSliceReport:
     """Send one order if the books still are as weighed, and book what it did.
 
-    Raises what the ports raise; then the same call may be repeated.
+    `may_send` is asked last of all. Raises what the ports raise; then the same call may be
+    repeated.
     """
     books = await read_books(step.market, instrument, venue, ledger, clock)
     if books.position != step.position or books.difference:
@@ -118,6 +132,8 @@ async def hedge_slice(
     verdict = review(batch, _context(step, instrument, book, books, clock))
     if isinstance(verdict, Denied):
         return _report(step, books, 0, f"denied: {verdict.message}", spent=False)
+    if why := await may_send():
+        return _report(step, books, 0, f"not sent: {why}", spent=False)
     record_sent(writer, clock, step.market, step.epoch, batch)
     answer = await venue.execution.send(verdict, instrument)
     record_answer(writer, clock, step.market, answer)
@@ -125,8 +141,17 @@ async def hedge_slice(
     if answer.unresolved:
         # Whatever of it could still trade is taken away before anybody looks.
         await clear(venue, instrument, clock, give_up_s=_CLEAR_S)
-    after = await read_books(step.market, instrument, venue, ledger, clock)
-    return _report(step, after, step.lots, _words(answer), spent=_spent(step, answer, after))
+    receipt = _receipt(step, answer)
+    try:
+        after = await read_books(step.market, instrument, venue, ledger, clock, receipt)
+    except (VenueError, Unavailable):
+        if receipt is None:
+            raise
+        after = books  # what was filled is known: a repetition could only learn less
+    report = _report(step, after, step.lots, _words(answer), spent=_spent(step, answer, after))
+    if receipt is None or receipt.shown_at(after.position):
+        return report
+    return replace(report, receipt=receipt)
 
 
 def _order(step: HedgeStep, instrument: Instrument, book: Book) -> NewOrder:
@@ -162,6 +187,15 @@ def _context(
         working=(),
         orders_last_minute=0,
     )
+
+
+def _receipt(step: HedgeStep, answer: BatchOutcome) -> HedgeReceipt | None:
+    """What the venue says was filled at once; None when that is nothing, or it does not say."""
+    (order,) = answer.orders
+    if not order.filled:
+        return None
+    filled = order.filled if step.lots > 0 else -order.filled
+    return HedgeReceipt(position=step.position, filled=filled)
 
 
 def _spent(step: HedgeStep, answer: BatchOutcome, after: HedgeBooks) -> bool:

@@ -109,6 +109,7 @@ class HedgeWorkflow:
                 waived=record.waived,
                 window_s=window_s,
                 rest_s=min(self._rest_s, window_s),
+                receipt=record.receipt,
             ),
             start_to_close_timeout=within,
             schedule_to_close_timeout=within + policies.HEDGE_MARGIN,
@@ -131,30 +132,32 @@ class HedgeWorkflow:
             self._order, self._rest_s = look, 0
 
     async def _send(self, order: HedgeLook) -> None:
-        self._order = None
+        self._order, record = None, self._record
+        id_epoch = record.id_epoch_under(order.epoch)
         try:
             report = await workflow.execute_activity_method(
                 HedgeActivities.send_hedge_slice,
                 HedgeSliceInput(
                     plan=self._plan(),
                     epoch=order.epoch,
-                    step=self._record.step,
+                    step=record.step,
                     position=order.position,
                     lots=order.part_lots,
                     reduce_only=order.reduce_only,
+                    id_epoch=id_epoch,
                 ),
                 start_to_close_timeout=policies.EXIT_STEP_TIMEOUT,
                 schedule_to_close_timeout=policies.HEDGE_ORDER_PATIENCE,
                 heartbeat_timeout=policies.EXIT_STEP_HEARTBEAT,
                 retry_policy=policies.HEDGE,
-                summary=f"hedge order {self._record.step}: {order.part_lots} lots",
+                summary=f"hedge order {record.step}: {order.part_lots} lots",
             )
         except ActivityError as error:
             await self._failed(error)
             return
-        self._record.took_slice(report)
-        self._rest_s = self._record.rest_s
-        self._record.add(f"{report.sent_lots} lots: {report.outcome}", workflow.now())
+        record.took_slice(report)
+        self._rest_s = record.rest_s
+        record.add(f"{report.sent_lots} lots: {report.outcome}", workflow.now())
         self._show()
 
     async def _let_go(self, release: ReleaseHedge) -> None:

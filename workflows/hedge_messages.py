@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, model_validator
 
-from desk.hedging import HedgeRule, HedgeState
+from desk.hedging import HedgeReceipt, HedgeRule, HedgeState
 from desk.identity import MarketId
 from desk.risk.limits import RiskLimits
 from workflows.messages import Message, Money, Name
@@ -49,6 +49,8 @@ class CarriedHedge(Message):
     blocked_at_ms: int | None = None
     alerts: int = 0
     outcome: str = ""
+    id_epoch: int = 0
+    receipt: HedgeReceipt | None = None
     history: tuple[HedgeEvent, ...] = ()
 
 

@@ -27,6 +27,7 @@ class HedgeRecord:
         self.blocked_at_ms, self.alerts = carried.blocked_at_ms, carried.alerts
         self.history = list(carried.history)
         self.outcome = carried.outcome
+        self.id_epoch, self.receipt = carried.id_epoch, carried.receipt
 
     def plan(self, owner: str) -> HedgePlan:
         """What every activity is told."""
@@ -61,19 +62,24 @@ class HedgeRecord:
 
     def took_look(self, look: HedgeLook) -> None:
         """What a watch saw last."""
-        self.epoch, self.waived = look.epoch, look.waived
+        self.epoch, self.waived, self.receipt = look.epoch, look.waived, look.receipt
         self.source_quantity, self.position, self.owed = look.source, look.position, look.owed
         if look.obligation != self.obligation:
             self.alerts = self.stuck = 0
         self.obligation, self.opened_at_ms = look.obligation, look.opened_at_ms
 
+    def id_epoch_under(self, epoch: int) -> int:
+        """Epoch of the next order's id: the lease's, or that of an attempt not accounted for."""
+        self.id_epoch = self.id_epoch or epoch
+        return self.id_epoch
+
     def took_slice(self, report: HedgeSliceReport) -> None:
         """What became of an order. An order without a trace keeps its step, and so its id."""
         if report.spent:
-            self.step += 1
+            self.step, self.id_epoch = self.step + 1, 0
         if report.sent_lots:
             self.orders += 1
-        self.outcome = report.outcome
+        self.outcome, self.receipt = report.outcome, report.receipt
         moved = report.position_after != report.position_before
         self.stuck = 0 if moved else self.stuck + 1
         self.owed -= report.position_after - report.position_before
@@ -83,6 +89,7 @@ class HedgeRecord:
         """A named decision: what is owed now is owed no longer."""
         self.waived += self.owed
         self.owed, self.obligation, self.opened_at_ms = 0, None, None
+        self.receipt = None
         self.alerts = self.stuck = 0
 
     @property
@@ -116,6 +123,8 @@ class HedgeRecord:
             blocked_at_ms=self.blocked_at_ms,
             alerts=self.alerts,
             outcome=self.outcome,
+            id_epoch=self.id_epoch,
+            receipt=self.receipt,
             history=tuple(self.history),
         )
 

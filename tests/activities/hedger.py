@@ -16,7 +16,7 @@ from activities.hedge_messages import (
     OpenHedgeInput,
     WatchHedgeInput,
 )
-from desk.hedging import HedgeRule, HedgeState
+from desk.hedging import HedgeReceipt, HedgeRule, HedgeState
 from desk.identity import MarketId
 from desk.orders import Fill, Liquidity
 from desk.records import HedgeObligation
@@ -49,7 +49,8 @@ class Hedger:
         self.desk, self.plan = desk, plan
         self.activities = HedgeActivities(desk.ports)
         self.state, self.obligation, self.waived = HedgeState.WATCHING, None, 0
-        self.epoch = self.step = 0
+        self.epoch = self.step = self.id_epoch = 0
+        self.receipt: HedgeReceipt | None = None
         self._trades = 0
         desk.venue.pump.set_quiet(HEDGE.symbol, quiet=True)
 
@@ -74,14 +75,16 @@ class Hedger:
             "obligation": self.obligation,
             "waived": self.waived,
             "window_s": window_s,
+            "receipt": self.receipt,
         }
         request = WatchHedgeInput(**{**known, **changes})
         look = await self.call(self.activities.watch_hedge, request)
         self.state, self.obligation, self.epoch = look.state, look.obligation, look.epoch  # type: ignore[assignment]
-        self.waived = look.waived
+        self.waived, self.receipt = look.waived, look.receipt
         return look
 
     async def send(self, look: HedgeLook, *, attempt: int = 1) -> HedgeSliceReport:
+        self.id_epoch = self.id_epoch or look.epoch
         request = HedgeSliceInput(
             plan=self.plan,
             epoch=look.epoch,
@@ -89,12 +92,15 @@ class Hedger:
             position=look.position,
             lots=look.part_lots,
             reduce_only=look.reduce_only,
+            id_epoch=self.id_epoch,
         )
         report = await self.call(self.activities.send_hedge_slice, request, attempt=attempt)
         while "the rate budget is used up" in report.outcome:  # a new budget is careful at first
             await asyncio.sleep(0.2)
             report = await self.call(self.activities.send_hedge_slice, request, attempt=attempt)
-        self.step += report.spent
+        self.receipt = report.receipt
+        if report.spent:
+            self.step, self.id_epoch = self.step + 1, 0
         return report
 
     async def work_off(self) -> HedgeLook:

@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from desk.hedging import HedgePart, HedgeRule, TooSmall, least_lots, next_part, weigh
+from desk.hedging import (
+    HedgePart,
+    HedgeReceipt,
+    HedgeRule,
+    TooSmall,
+    least_lots,
+    next_part,
+    weigh,
+)
 from desk.instrument import Instrument
 
 LOT = Decimal("0.01")
@@ -224,3 +232,15 @@ def test_a_slice_leaves_no_rest_below_the_minimum() -> None:
 def test_contradictions_are_sentences(rule: HedgeRule, word: str) -> None:
     assert any(sentence.startswith(word) for sentence in rule.problems())
     assert RULE.problems() == ()
+
+
+@given(lots, lots.filter(bool), lots)
+def test_a_receipt_is_shown_by_the_books_from_what_was_filled_on(
+    position: int, filled: int, further: int
+) -> None:
+    receipt = HedgeReceipt(position=position, filled=filled)
+    more = abs(further) if filled > 0 else -abs(further)
+    assert receipt.shown_at(position + filled + more)
+    short = 1 + abs(further)
+    assert not receipt.shown_at(position + filled + (-short if filled > 0 else short))
+    assert f"{filled} lots" in receipt.sentence(position)

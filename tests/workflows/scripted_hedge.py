@@ -18,7 +18,7 @@ from activities.hedge_messages import (
     WatchHedgeInput,
 )
 from activities.messages import DecisionInput
-from desk.hedging import HedgeState
+from desk.hedging import HedgeReceipt, HedgeState
 from quoting.hedge import HedgeSliceReport
 
 IDLE = HedgeLook(state=HedgeState.WATCHING, reason="nothing is owed", epoch=1)
@@ -48,6 +48,7 @@ class HedgeScript:
     looks: deque[HedgeLook | Exception] = field(default_factory=deque)
     fills: deque[int | Exception] = field(default_factory=deque)
     spent: bool = True
+    receipt: HedgeReceipt | None = None
     open_error: Exception | None = None
     calls: list[str] = field(default_factory=list)
     inputs: list[object] = field(default_factory=list)
@@ -86,7 +87,7 @@ class HedgeScript:
             look = self.looks.popleft()
             if isinstance(look, Exception):
                 raise look
-            return replace(look, waived=request.waived)
+            return replace(look, waived=request.waived if look.waived == 0 else look.waived)
         try:
             while True:
                 activity.heartbeat()
@@ -108,6 +109,7 @@ class HedgeScript:
             sent_lots=request.lots,
             outcome="accepted",
             spent=self.spent,
+            receipt=self.receipt,
         )
 
     @activity.defn(name="release_hedge")

@@ -18,7 +18,7 @@ from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from activities.messages import DecisionInput
-from desk.hedging import HedgeState
+from desk.hedging import HedgeReceipt, HedgeState
 from tests.workflows.conftest import PASSTHROUGH
 from tests.workflows.scripted_hedge import IDLE, NUMBER, HedgeScript, owing
 from workflows import names
@@ -131,6 +131,49 @@ async def test_an_order_without_a_trace_is_sent_again_under_the_same_id(start: S
         await until_called(script, "watch", 3)
         await stopped(handle)
     assert [one.step for one in script.orders()] == [0, 0]
+
+
+async def test_the_id_of_an_order_without_a_trace_outlives_its_lease(start: StartOne) -> None:
+    later = [replace(owing(-3), epoch=epoch) for epoch in (4, 5, 6)]
+    trouble = ApplicationError("cut off", type="Refused", non_retryable=True)
+    script = HedgeScript(looks=deque([owing(-3), *later]), fills=deque([trouble, -3, -3, -3]))
+    async with start(script) as handle:
+        await until_called(script, "watch", 5)
+        await stopped(handle)
+    assert [(one.step, one.id_epoch, one.epoch) for one in script.orders()] == [
+        (0, 1, 1),
+        (0, 1, 4),
+        (1, 5, 5),
+        (2, 6, 6),
+    ]
+
+
+async def test_a_receipt_is_remembered_until_a_watch_saw_it_in_the_books(start: StartOne) -> None:
+    receipt = HedgeReceipt(position=0, filled=-3)
+    unseen = replace(owing(-3), state=HedgeState.BLOCKED, part_lots=0, receipt=receipt)
+    filler = [replace(unseen, reason="lists lag")] * 90  # long enough to continue as new
+    script = HedgeScript(looks=deque([owing(-3), *filler, IDLE]), fills=deque([0]), receipt=receipt)
+    async with start(script, overdue_s=86_400) as handle:
+        first = (await handle.describe()).run_id
+        await until_called(script, "watch", 93)
+        last = (await handle.describe()).run_id
+        await stopped(handle)
+    assert last != first, "it went on in a new run"
+    seen = [watch.receipt for watch in script.watches()]
+    assert seen[:93] == [None, *[receipt] * 91, None]
+
+
+async def test_a_release_ends_the_wait_for_a_receipt(start: StartOne) -> None:
+    receipt = HedgeReceipt(position=0, filled=-3)
+    unseen = replace(owing(-3), state=HedgeState.BLOCKED, part_lots=0, receipt=receipt)
+    script = HedgeScript(looks=deque([owing(-3), unseen]), fills=deque([0]), receipt=receipt)
+    async with start(script) as handle:
+        await until(handle, lambda status: status.state is HedgeState.BLOCKED)
+        await handle.signal(HedgeWorkflow.release, ReleaseHedge(by="ana", reason="by hand"))
+        await until(handle, lambda status: status.obligation is None)
+        await until_called(script, "watch", 4)
+        await stopped(handle)
+    assert script.watches()[-1].receipt is None
 
 
 async def test_a_hedge_that_does_not_fill_is_tried_ever_more_slowly(start: StartOne) -> None:

@@ -104,4 +104,5 @@ class OcxConfig:
             max_batch_orders=self.max_levels,
             client_order_id_length=self.client_order_id_max_len,
             settling_ms=self.settling_ms,
+            ids_refused_for_good=True,
         )

@@ -130,6 +130,7 @@ class X10Config:
             max_batch_orders=self.max_batch_orders,
             client_order_id_length=64,
             settling_ms=self.settling_ms,
+            ids_refused_for_good=True,
         )
 
     def _check_host(self, host: str) -> None:

@@ -134,9 +134,8 @@ class ZoAccount:
         """A listed order in the desk's words, remembered as known; ValueError off the grid."""
         market, order_id = self._markets.catalog.by_id(order.market_id), int(order.order_id)
         prices, sizes = (market.prices, market.sizes) if market else (_UNKNOWN, _UNKNOWN)
-        tag = market.tag if market else ""
         number = order.client_order_id
-        client_id = None if number is None else self._ids.text(number, tag)
+        client_id = None if number is None else self._text(number, market)
         symbol = market.symbol if market else str(order.market_id)
         remaining = sizes[order.size]
         if client_id is not None:
@@ -152,6 +151,11 @@ class ZoAccount:
             venue_order_id=str(order_id),
             client_order_id=client_id,
         )
+
+    def _text(self, number: int, market: Market | None) -> str:
+        if market is None:
+            return str(number)
+        return self._ids.text(number, market.tag, market.market_id)
 
     # --- what the stream tells -----------------------------------------------------------------
 

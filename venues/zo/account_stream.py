@@ -114,7 +114,7 @@ class AccountStream:
         market = self._market(place.market_id)
         known = self._known.get(order_id)
         if known is None and market is not None and place.client_order_id is not None:
-            client_id = self._ids.text(place.client_order_id, market.tag)
+            client_id = self._ids.text(place.client_order_id, market.tag, market.market_id)
             lots = market.sizes[place.current_size]
             now_ns = self._clock.monotonic_ns()
             known = self._known.posted(order_id, client_id, market.symbol, lots, now_ns)

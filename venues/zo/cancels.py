@@ -28,6 +28,14 @@ _FIRST_WAIT_S = 0.05
 _LONGEST_WAIT_S = 1.0
 _HOPELESS = frozenset({RejectReason.RATE_LIMITED, RejectReason.FORBIDDEN})
 _FOR_ALL_ALIKE = _HOPELESS | {RejectReason.AUTH, RejectReason.HALTED}
+# zo.md section 7
+_MARKET_STOPPED = frozenset(
+    {pb.Error.MARKET_NOT_READY, pb.Error.MARKET_FROZEN, pb.Error.MARKET_EMPTY}
+)
+
+
+class _MarketStopped(Refused):
+    """A market named in the action is stopped, which says nothing of its orders elsewhere."""
 
 
 class Cancels:
@@ -135,7 +143,8 @@ class Cancels:
             try:
                 await self._atomic(leave, order_ids)
             except Refused as refusal:
-                if refusal.reason in _FOR_ALL_ALIKE:
+                one_market = isinstance(refusal, _MarketStopped)
+                if refusal.reason in _FOR_ALL_ALIKE and not one_market:
                     return 0, [refusal]
                 return await self._singly(order_ids)
             except (NotSent, Unresolved) as error:
@@ -175,6 +184,8 @@ class Cancels:
         error = engine_error(receipt, None if schema is None else schema.error_names)
         self._access.heard(leave.grant, error)
         if error is not None:
+            if error.code in _MARKET_STOPPED:
+                raise _MarketStopped(error.reason, f"{label}: {error.message}")
             raise_engine_error(label, error)
         return receipt
 

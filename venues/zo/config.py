@@ -152,4 +152,5 @@ class ZoConfig:
             max_batch_orders=self.max_batch_orders,
             client_order_id_length=LONGEST_TEXT,
             settling_ms=self.settling_ms,
+            ids_refused_for_good=False,
         )

@@ -82,7 +82,10 @@ class ZoExecution:
 
         More than one atomic go one after the other; the first failure stops the rest. ValueError,
         before anything is sent, for another market's batch, one that is too large, a second one of
-        the market in flight, or a client order id that has no number (`client_ids.py`).
+        the market in flight, or a client order id that has no number (`client_ids.py`); where the
+        market list is yet to be read, orders without a number are answered as invalid.
+
+        Without rate budget the cancels go alone, and the orders are answered as rate limited.
         """
         value = batch.value
         self._check(value, instrument)
@@ -102,20 +105,24 @@ class ZoExecution:
         return await self._cancels.everything(market_id)
 
     async def cancel(self, instrument: Instrument, client_order_id: str) -> CancelOutcome:
-        """Cancel one order; an order the venue does not know counts as confirmed."""
-        number = self._ids.number(client_order_id)
-        order_id = await self._order_id(instrument, client_order_id)
-        schema = self._access.schema
-        if order_id is None and not (schema is not None and schema.cancels_by_client_id):
-            return CancelOutcome(confirmed=True, cancelled=0, message="it is not listed")
-        wait_s = self._limits.take(orders=0, cancels=1, requests=1)
-        if wait_s > 0:
-            raise NotSent(f"cancel: the rate budget is used up for {wait_s:.1f} s")
+        """Cancel one order; an order the venue does not know counts as confirmed.
+
+        What we believe of the rate budget never holds it back. ValueError for a client order id
+        that has no number; raises Refused, NotSent or Unresolved.
+        """
+        self._ids.check(client_order_id)
+        order_id, number = await self._order_id(instrument, client_order_id), None
+        if order_id is None:
+            schema = self._access.schema
+            if schema is None or not schema.cancels_by_client_id:
+                return CancelOutcome(confirmed=True, cancelled=0, message="it is not listed")
+            number = self._number(client_order_id, await self._market(instrument))
+        self._limits.overdraw(cancels=1)
         return await self._cancels.one(order_id, number)
 
     async def find(self, instrument: Instrument, client_order_id: str) -> VenueOrder | None:
         """The resting order with this id, None when the venue lists none."""
-        self._ids.number(client_order_id)
+        self._ids.check(client_order_id)
         listed = await self._account.open_orders(instrument)
         return next((one for one in listed if one.client_order_id == client_order_id), None)
 
@@ -129,17 +136,24 @@ class ZoExecution:
         flying = self._in_flight.get(batch.symbol)
         if flying is not None and not flying.done():
             raise ValueError(f"a batch of {batch.symbol} is in flight already")
+        market = self._markets.catalog.at_hand(batch.symbol)
         for order in batch.orders:
             if not (0 < order.lots <= MAX_RESTING_SIZE and order.price > 0):
                 raise ValueError(f"{order.client_order_id}: price or size is out of range")
-            self._ids.number(order.client_order_id)
+            if market is None:
+                self._ids.check(order.client_order_id)
+            else:
+                self._number(order.client_order_id, market)
+
+    def _number(self, client_order_id: str, market: Market) -> int:
+        return self._ids.number(client_order_id, market.tag, market.market_id)
 
     def _targets(self, batch: Batch) -> list[Target] | None:
         """Engine ids of what is to go, None when one has to be asked for; what is gone is left."""
         found = []
         replaced = [order.replaces for order in batch.orders if order.replaces]
         for client_id in (*batch.cancels, *replaced):
-            known = self._known.named(client_id)
+            known = self._known.named(batch.symbol, client_id)
             if known is None:
                 return None
             if known.open:
@@ -150,11 +164,15 @@ class ZoExecution:
         now_ns = self._clock.monotonic_ns()
         try:
             leave, market = await self._access.ready(), await self._market(instrument)
+            for order in batch.orders:
+                self._number(order.client_order_id, market)
             targets = None if batch.replace_all else self._targets(batch)
             if targets is None:
                 targets = await self._listed(batch, instrument)
         except Refused as refusal:
             return self._unsent(batch, now_ns, refusal.reason, refusal.message)
+        except ValueError as error:
+            return self._unsent(batch, now_ns, RejectReason.INVALID, f"not sent: {error}")
         except (VenueError, ConfigurationFault) as error:
             return self._unsent(batch, now_ns, RejectReason.NOT_SENT, f"not sent: {error}")
         return await self._begin(batch, leave, market, targets)
@@ -171,8 +189,7 @@ class ZoExecution:
     def _begin(
         self, batch: Batch, leave: Pass, market: Market, targets: Sequence[Target]
     ) -> Awaitable[BatchOutcome]:
-        now_ns = self._clock.monotonic_ns()
-        progress = Progress(batch, now_ns)
+        progress = Progress(batch, self._clock.monotonic_ns())
         progress.gone.update(self._named(batch) - {target.client_id for target in targets})
         orders = [order for order in batch.orders if self._may_rest(order, progress)]
         steps = steps_of(targets, orders, self._size)
@@ -180,9 +197,27 @@ class ZoExecution:
             return _ready(progress.outcome())
         wait_s = self._limits.take(orders=len(orders), cancels=len(targets), requests=len(steps))
         if wait_s > 0:
-            return _ready(self._without_budget(batch, now_ns, wait_s))
+            steps = self._cancels_alone(progress, targets, orders, wait_s)
+            if not steps:
+                return _ready(progress.outcome())
         answer = self._post(steps[0], leave, market)
         return self._follow(progress, steps, answer, leave, market)
+
+    def _cancels_alone(
+        self,
+        progress: Progress,
+        targets: Sequence[Target],
+        orders: Sequence[NewOrder],
+        wait_s: float,
+    ) -> list[Step]:
+        """What still goes when the budget is used up: the cancels, for they take risk away."""
+        progress.retry_after_s = wait_s
+        message = "not sent: the rate budget is used up"
+        progress.untouched(Step((), tuple(orders)), RejectReason.RATE_LIMITED, message)
+        steps = steps_of(targets, (), self._size)
+        for step in steps:
+            self._limits.overdraw(cancels=len(step.cancels))
+        return steps
 
     def _may_rest(self, order: NewOrder, progress: Progress) -> bool:
         """Reduce-only orders are taken only when they never rest (zo.md section 4.4)."""
@@ -200,14 +235,14 @@ class ZoExecution:
     # --- one atomic after the other ------------------------------------------------------------
 
     def _post(self, step: Step, leave: Pass, market: Market) -> asyncio.Future[HttpResponse]:
-        grant, number = leave.grant, self._ids.number
+        grant = leave.grant
         action = atomic(
             self._engine.stamp(),
             session_id=grant.session_id,
             account_id=leave.account_id,
             cancels=[target.order_id for target in step.cancels],
             places=[
-                Placement(market.market_id, order, number(order.client_order_id))
+                Placement(market.market_id, order, self._number(order.client_order_id, market))
                 for order in step.orders
             ],
         )
@@ -233,7 +268,7 @@ class ZoExecution:
                 break
         outcome = progress.outcome()
         if outcome.old_gone is not True:
-            self._tell_gone(progress.gone)
+            self._tell_gone(market.symbol, progress.gone)
         return outcome
 
     async def _take(
@@ -253,12 +288,15 @@ class ZoExecution:
         except Unresolved as error:
             progress.open_ended(step, None, str(error))
             return False
+        if progress.answered_ns is None:
+            progress.sent_ns = response.sent_ns
         progress.answered_ns = response.received_ns
         told = self._actions.receipt(_LABEL, response)
         if isinstance(told, pb.Receipt):
             return self._read(progress, step, told, leave, market)
         if isinstance(told, Refused):
-            progress.retry_after_s = told.retry_after_s
+            if told.retry_after_s is not None:
+                progress.retry_after_s = told.retry_after_s
             progress.untouched(step, told.reason, told.message)
         else:
             progress.open_ended(step, None, str(told))
@@ -287,7 +325,7 @@ class ZoExecution:
             self._known.ended(target.order_id, None)
         placed = [result.place_order_result for result in results[len(step.cancels) :]]
         outcomes = [
-            outcome_of(order, self._ids.number(order.client_order_id), result)
+            outcome_of(order, self._number(order.client_order_id, market), result)
             for order, result in zip(step.orders, placed, strict=True)
         ]
         self._remember(step, outcomes, receipt.action_id, market)
@@ -314,10 +352,10 @@ class ZoExecution:
             if not known.open:
                 self._account.updated(known, resting=False)
 
-    def _tell_gone(self, client_ids: set[str]) -> None:
+    def _tell_gone(self, symbol: str, client_ids: set[str]) -> None:
         """One word for a whole batch cannot say that some of its orders are gone."""
         for client_id in client_ids:
-            known = self._known.named(client_id)
+            known = self._known.named(symbol, client_id)
             if known is not None and not known.open:
                 self._account.updated(known, resting=False)
 
@@ -327,7 +365,7 @@ class ZoExecution:
         return await self._markets.of(instrument)
 
     async def _order_id(self, instrument: Instrument, client_order_id: str) -> int | None:
-        known = self._known.named(client_order_id)
+        known = self._known.named(instrument.symbol, client_order_id)
         if known is not None:
             return known.order_id
         schema = self._access.schema
@@ -341,11 +379,6 @@ class ZoExecution:
         targets = tuple(Target(name, 0) for name in self._named(batch))
         progress.untouched(Step(targets, batch.orders), reason, message)
         return replace(progress.outcome(), old_gone=False)
-
-    def _without_budget(self, batch: Batch, at_ns: int, wait_s: float) -> BatchOutcome:
-        message = "not sent: the rate budget is used up"
-        outcome = self._unsent(batch, at_ns, RejectReason.NOT_SENT, message)
-        return replace(outcome, retry_after_s=wait_s)
 
 
 async def _ready(outcome: BatchOutcome) -> BatchOutcome:

@@ -25,12 +25,15 @@ class KnownOrder:
 
 
 class KnownOrders:
-    """Orders by engine id and by client order id. Ended ones are remembered for a while."""
+    """Orders by engine id, and by market and client order id. Ended ones are kept for a while.
+
+    Foreign client order ids are plain numbers, and two markets may use the same one.
+    """
 
     def __init__(self, *, kept: int = _KEPT) -> None:
         self._kept = kept
         self._by_id: dict[int, KnownOrder] = {}
-        self._by_client: dict[str, KnownOrder] = {}
+        self._by_client: dict[tuple[str, str], KnownOrder] = {}
         self._ended_early: dict[int, Lots | None] = {}
         self._takers: dict[int, str | None] = {}
 
@@ -41,7 +44,7 @@ class KnownOrders:
         known = self._by_id.get(order_id)
         if known is None:
             known = KnownOrder(order_id, client_id, symbol, lots, now_ns)
-            self._by_id[order_id] = self._by_client[client_id] = known
+            self._by_id[order_id] = self._by_client[symbol, client_id] = known
             if order_id in self._ended_early:
                 self._end(known, self._ended_early.pop(order_id))
             self._shrink()
@@ -67,9 +70,9 @@ class KnownOrders:
         """Order with this engine id."""
         return self._by_id.get(order_id)
 
-    def named(self, client_id: str) -> KnownOrder | None:
-        """Order with this client order id."""
-        return self._by_client.get(client_id)
+    def named(self, symbol: str, client_id: str) -> KnownOrder | None:
+        """Order of a market with this client order id."""
+        return self._by_client.get((symbol, client_id))
 
     def taker(self, action_id: int) -> str | None:
         """Client order id of what traded at once in an action, where that is certain."""
@@ -90,8 +93,9 @@ class KnownOrders:
         gone = next((one for one in self._by_id.values() if not one.open), None)
         if gone is not None:
             del self._by_id[gone.order_id]
-            if self._by_client.get(gone.client_id) is gone:
-                del self._by_client[gone.client_id]
+            name = gone.symbol, gone.client_id
+            if self._by_client.get(name) is gone:
+                del self._by_client[name]
 
 
 def _bound(mapping: dict[int, Lots | None] | dict[int, str | None], kept: int) -> None:

@@ -20,7 +20,7 @@ import venues.zo.schema
 from desk.identity import MarketId, OrderIdentity, Slot
 from desk.instrument import Instrument
 from desk.orders import Batch, NewOrder
-from desk.ports import RateShares
+from desk.ports import Clock, RateShares
 from desk.risk.approval import SEAL, Approved
 from desk.units import Side
 from tests.venues.zo.harness import SystemClock
@@ -307,6 +307,7 @@ async def running(
     *,
     hold: bool = True,
     rates: RateShares | None = None,
+    clock: Clock | None = None,
     **settings: object,
 ) -> AsyncIterator[ZoVenue]:
     """An adapter; `hold` also holds its `run` until the account stream and a session are there."""
@@ -316,7 +317,8 @@ async def running(
         "request_timeout_s": 2,
         **settings,
     }
-    venue = build(given, account="main", clock=SystemClock(), random=random.Random(1), rates=rates)
+    time = clock or SystemClock()
+    venue = build(given, account="main", clock=time, random=random.Random(1), rates=rates)
     async with asyncio.TaskGroup() as group:
         holder = group.create_task(venue.run() if hold else asyncio.Event().wait())
         try:

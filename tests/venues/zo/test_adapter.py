@@ -5,9 +5,10 @@ from decimal import Decimal
 
 import pytest
 
-from desk.errors import NotSent, Refused, Unresolved
+from desk.errors import Refused, Unresolved
 from desk.orders import Batch, OutcomeKind, RejectReason, TimeInForce
 from desk.risk.approval import SEAL, Approved
+from tests.venues.zo.harness import SystemClock
 from tests.venues.zo.scripted import (
     ACCOUNT_ID,
     INSTRUMENT,
@@ -173,15 +174,16 @@ async def test_cancel_all_of_a_market_leaves_the_others() -> None:
         assert scripted.orders == []
 
 
-async def test_cancel_all_ignores_an_empty_budget_and_a_cancel_does_not() -> None:
+async def test_neither_cancel_all_nor_a_cancel_waits_for_the_budget() -> None:
     rate = {"cancels_per_s": 1, "requests_per_min": 130, "reserve_for_cancel": 100}
     async with scripted_venue() as scripted, running(scripted, hold=False, rate=rate) as venue:
         scripted.orders = [resting(number) for number in range(20)]
         assert (await venue.execution.cancel_all(INSTRUMENT)).confirmed
         scripted.orders = [resting(77, 5)]
         await venue.account.open_orders(INSTRUMENT)
-        with pytest.raises(NotSent, match="budget"):
-            await venue.execution.cancel(INSTRUMENT, "5")
+        assert (await venue.execution.cancel(INSTRUMENT, "5")).confirmed
+        sent = scripted.placed()[-1]
+    assert sent.cancel_order_by_id.order_id == 77
 
 
 async def test_one_cancel_names_the_order_by_what_is_known_of_it() -> None:
@@ -192,12 +194,14 @@ async def test_one_cancel_names_the_order_by_what_is_known_of_it() -> None:
         strange = await venue.execution.cancel(INSTRUMENT, name(9))
         by_id, by_client = scripted.placed()[1:]
     assert by_id.cancel_order_by_id.order_id == int(placed.orders[0].venue_order_id or 0)
-    assert by_client.cancel_order_by_client_id.client_order_id == ClientIds().number(name(9))
+    assert by_client.cancel_order_by_client_id.client_order_id == ClientIds().number(
+        name(9), TAG, 0
+    )
     assert (known.confirmed, strange.confirmed, strange.cancelled) == (True, True, 0)
 
 
 async def test_an_order_of_an_earlier_process_is_listed_and_found_under_its_own_name() -> None:
-    number = ClientIds().number(name(3, 2))
+    number = ClientIds().number(name(3, 2), TAG, 0)
     async with scripted_venue() as scripted, running(scripted, hold=False) as venue:
         scripted.orders = [resting(11, number), resting(12), resting(13, 1234)]
         listed = await venue.account.open_orders(INSTRUMENT)
@@ -234,6 +238,29 @@ async def test_a_reduce_only_order_that_would_rest_never_leaves() -> None:
     assert taken.orders[0].kind is A
     kind = sent.atomic.actions[0].trade_or_place.order_type
     assert (kind.fill_mode, kind.is_reduce_only) == (pb.FillMode.IMMEDIATE_OR_CANCEL, True)
+
+
+class _Watched(SystemClock):
+    def __init__(self) -> None:
+        self.told: list[int] = []
+
+    def monotonic_ns(self) -> int:
+        self.told.append(max(super().monotonic_ns(), self.told[-1] + 1 if self.told else 0))
+        return self.told[-1]
+
+
+async def test_the_time_of_sending_is_when_the_first_bytes_left_and_not_before_signing() -> None:
+    clock = _Watched()
+    async with scripted_venue() as scripted, running(scripted, clock=clock) as venue:
+        await venue.execution.send(batch(1, 1), INSTRUMENT)
+        clock.told.clear()
+        flying = venue.execution.send(batch(2, 6), INSTRUMENT)
+        left_ns = clock.told[-1]
+        outcome = await flying
+        assert len(scripted.placed()) == 3
+    assert outcome.sent_ns == left_ns
+    assert outcome.answered_ns is not None
+    assert outcome.sent_ns < outcome.answered_ns
 
 
 async def test_misuse_is_refused_before_anything_is_sent() -> None:
