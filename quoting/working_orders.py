@@ -110,6 +110,7 @@ class WorkingOrders:
     def updated(self, update: OrderUpdate, now_ns: int) -> None:
         """Take a pushed order state; it may come before the answer to the send."""
         client_id = update.client_order_id
+        told_before = client_id in self._ended
         if not update.resting and (client_id in self._open or client_id in self._closed):
             self._ended.add(client_id)
         working = self._open.get(client_id)
@@ -122,6 +123,8 @@ class WorkingOrders:
                 self._set(client_id, _RESTING)
                 self._asks.pop(client_id, None)
             return
+        if told_before:
+            return  # what is left of it is what was filled and not heard yet
         unheard = update.filled - (working.order.lots - working.remaining)
         if unheard > 0:
             self._open[client_id] = _changed(working, _SETTLING, unheard)

@@ -130,18 +130,20 @@ class MarketWorkflow:
             summary=f"quote session, parameters v{self._record.parameters.version}",
         )
         await workflow.wait_condition(lambda: handle.done() or self._wake)
-        if not handle.done():
+        asked = not handle.done()
+        if asked:
             handle.cancel()
         try:
             result = await handle
         except ActivityError as error:
-            if not isinstance(error.cause, CancelledError):
+            # A session that was asked to end is not tried again, however its worker failed.
+            if not (asked or isinstance(error.cause, CancelledError)):
                 raise
             result = await self._clear_without_session()
         await self._after_session(result)
 
     async def _clear_without_session(self) -> SessionResult:
-        """Asked to end a session that no worker held just then: nobody else cancels its orders."""
+        """Asked to end a session whose worker is gone: nobody else would cancel its orders."""
         epoch = await self._take_over(self._owner("clear"))
         return SessionResult(
             reason=SessionReason.CANCELLED,

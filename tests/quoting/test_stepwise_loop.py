@@ -127,6 +127,14 @@ def test_an_end_told_before_its_fill_keeps_the_slot_until_the_fill_is_heard() ->
     assert [one for one in again(loop, MOVED + NS_PER_S) if _buys(one)]
 
 
+def test_an_end_told_twice_does_not_free_the_slot_before_its_fill() -> None:
+    loop, (bid, _) = resting_pair()
+    for _ in range(2):
+        loop.apply(update(bid, MOVED, resting=False, filled=bid.lots // 2))
+        assert [one for one in again(loop, MOVED) if _buys(one)] == []
+    assert bid.client_order_id in {one.order.client_order_id for one in loop.orders.open}
+
+
 def test_a_refused_replace_pulls_the_stale_quote() -> None:
     loop, _, new = replacing()
     outcomes = (rejected(new[0], RejectReason.PRICE_BAND, gone=False), acknowledged(new[1]))

@@ -32,6 +32,7 @@ class Script:
     positions: deque[int] = field(default_factory=deque)
     preflight_error: Exception | None = None
     session_error: Exception | None = None
+    leaving_error: Exception | None = None
     calls: list[str] = field(default_factory=list)
     inputs: list[object] = field(default_factory=list)
     epoch: int = 0
@@ -80,6 +81,8 @@ class Script:
                     await asyncio.sleep(0.05)
             except asyncio.CancelledError:
                 self.note("cancelled", request)
+                if self.leaving_error is not None:
+                    raise self.leaving_error from None
         return SessionResult(
             reason=reason,
             message="",
