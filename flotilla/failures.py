@@ -3,6 +3,10 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from temporalio.service import RPCError
+
+from desk.errors import Unavailable
+
 
 class RefusedBySafety(Exception):
     """A safety rule said no; the command ends with exit code 3."""
@@ -20,3 +24,17 @@ async def one_fault() -> AsyncIterator[None]:
         if error is group:
             raise
         raise error from None
+
+
+def innermost(error: BaseException) -> str:
+    """What the first cause of an error says."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return str(error)
+
+
+def unanswered(what: str, error: RPCError) -> Unavailable:
+    """A workflow was asked and nobody answered: most often no worker runs."""
+    return Unavailable(
+        f"{what}: no answer ({error.status.name.lower()}); is 'flotilla worker' running?"
+    )

@@ -23,7 +23,7 @@ from desk.hedging import HedgeState
 from desk.identity import MarketId
 from desk.records import HedgeObligation
 from flotilla.control import open_control, open_temporal
-from flotilla.failures import RefusedBySafety
+from flotilla.failures import RefusedBySafety, innermost, unanswered
 from workflows import names
 from workflows.hedge import HedgeWorkflow
 from workflows.hedge_messages import HedgeStatus, StartHedge
@@ -67,7 +67,7 @@ async def with_hedge(source: MarketId, work: Callable[[Handle], Awaitable[T]]) -
             return await work(handle)
         except WorkflowFailureError as error:
             raise RefusedBySafety(
-                f"the hedge of {source.path} failed: {_innermost(error)}"
+                f"the hedge of {source.path} failed: {innermost(error)}"
             ) from error
         except RPCError as error:
             if error.status is RPCStatusCode.NOT_FOUND:
@@ -75,7 +75,7 @@ async def with_hedge(source: MarketId, work: Callable[[Handle], Awaitable[T]]) -
                     f"{source.path} is not hedged; start it with "
                     f"'flotilla hedge start {source.path} HEDGE_MARKET --set threshold=…'"
                 ) from error
-            raise
+            raise unanswered(f"the hedge of {source.path}", error) from error
 
 
 async def obligations(source: MarketId, limit: int) -> Sequence[HedgeObligation]:
@@ -102,7 +102,7 @@ async def _after_opening(handle: Handle) -> str:
             try:
                 await handle.result()
             except WorkflowFailureError as failure:
-                raise RefusedBySafety(_innermost(failure)) from failure
+                raise RefusedBySafety(innermost(failure)) from failure
         try:
             status = await handle.query(HedgeWorkflow.status, rpc_timeout=timedelta(seconds=2))
         except RPCError:
@@ -111,9 +111,3 @@ async def _after_opening(handle: Handle) -> str:
             return status.state.value
         await asyncio.sleep(_LOOK_S)
     return "starting, no worker has answered yet; is 'flotilla worker' running?"
-
-
-def _innermost(error: BaseException) -> str:
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return str(error)

@@ -13,11 +13,11 @@ from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
-from desk.errors import ConfigurationFault, Unavailable
+from desk.errors import ConfigurationFault
 from desk.identity import MarketId
 from desk.lifecycle import MarketState
 from flotilla.control import open_temporal
-from flotilla.failures import RefusedBySafety
+from flotilla.failures import RefusedBySafety, innermost, unanswered
 from workflows import names
 from workflows.market import MarketWorkflow
 from workflows.messages import MarketResult, StartMarket
@@ -64,10 +64,7 @@ async def with_market(market_id: MarketId, work: Callable[[Handle], Awaitable[T]
                     f"{market_id.path} does not run; start it with "
                     f"'flotilla market start {market_id.path}'"
                 ) from error
-            raise Unavailable(
-                f"{market_id.path}: no answer ({error.status.name.lower()}); "
-                "is 'flotilla worker' running?"
-            ) from error
+            raise unanswered(market_id.path, error) from error
 
 
 async def _after_preflight(handle: Handle) -> str:
@@ -78,7 +75,7 @@ async def _after_preflight(handle: Handle) -> str:
             try:
                 await handle.result()
             except WorkflowFailureError as failure:
-                raise RefusedBySafety(_innermost(failure)) from failure
+                raise RefusedBySafety(innermost(failure)) from failure
         try:
             status = await handle.query(MarketWorkflow.status, rpc_timeout=timedelta(seconds=2))
         except RPCError:
@@ -87,9 +84,3 @@ async def _after_preflight(handle: Handle) -> str:
             return status.state.value
         await asyncio.sleep(_LOOK_S)
     return "starting, no worker has answered yet; is 'flotilla worker' running?"
-
-
-def _innermost(error: BaseException) -> str:
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return str(error)
