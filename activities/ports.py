@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from desk.control_ports import KillAnswers, LostLeases
 from desk.identity import MarketId
 from desk.ports import (
     AlertPort,
@@ -25,11 +26,13 @@ class ActivityPorts:
     worker: str
     venues: VenueDirectory
     lease: LeasePort
+    lost: LostLeases
     board: KillBoard
     kill_file: KillFile
     writer: LedgerWriter
     ledger: LedgerReader
     hedges: HedgeBook
+    answers: KillAnswers
     alerts: AlertPort
     clock: Clock
     meter: Callable[[MarketId], SessionMeter]

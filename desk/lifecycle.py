@@ -54,6 +54,7 @@ class SessionReason(StrEnum):
     CANCELLED = "cancelled"
     DRAWDOWN = "drawdown"
     KILLED = "killed"
+    KILLED_FLATTEN = "killed_flatten"
     LEASE = "lease_lost"
     BOARD = "kill_board_unreadable"
     LEDGER = "ledger_behind"
@@ -87,6 +88,7 @@ _AFTER_SESSION = {
     SessionReason.CANCELLED: MarketState.QUOTING,
     SessionReason.DRAWDOWN: MarketState.FLATTENING,
     SessionReason.KILLED: MarketState.STANDING_DOWN,
+    SessionReason.KILLED_FLATTEN: MarketState.FLATTENING,
     SessionReason.LEASE: MarketState.HOLDING,
     SessionReason.BOARD: MarketState.HOLDING,
     SessionReason.LEDGER: MarketState.HOLDING,
@@ -101,7 +103,9 @@ _AFTER_SESSION = {
 }
 
 # A loss limit or a kill comes before what a person asked for in the same moment.
-_BEFORE_COMMANDS = frozenset({SessionReason.DRAWDOWN, SessionReason.KILLED})
+_BEFORE_COMMANDS = frozenset(
+    {SessionReason.DRAWDOWN, SessionReason.KILLED, SessionReason.KILLED_FLATTEN}
+)
 
 
 def may(now: MarketState, then: MarketState) -> bool:

@@ -6,7 +6,7 @@ Absence of knowledge means no: every fact here starts as "not known" and grows o
 from dataclasses import dataclass
 from enum import StrEnum
 
-from desk.records import Kill
+from desk.records import Kill, KillEffect
 
 
 class Refusal(StrEnum):
@@ -39,11 +39,21 @@ class Permit:
     ledger_behind_s: float = 0.0
     dead_man_until_ns: int | None = None
 
+    @property
+    def stopping(self) -> tuple[Kill, ...]:
+        """Kills that end the session, widest first."""
+        return tuple(kill for kill in self.kills if kill.effect is not KillEffect.REDUCE)
+
+    @property
+    def reduce_only(self) -> Kill | None:
+        """The kill that forbids new risk without ending the session, if there is one."""
+        return next((kill for kill in self.kills if kill.effect is KillEffect.REDUCE), None)
+
     def refusal(self, now_ns: int) -> Refusal | None:
         """First reason against sending, None when everything is in order."""
         if self.kill_file:
             return Refusal.KILL_FILE
-        if self.kills:
+        if self.stopping:
             return Refusal.KILLED
         if now_ns >= self.lease_until_ns:
             return Refusal.LEASE
@@ -61,7 +71,7 @@ class Permit:
         """One sentence for a person."""
         match refusal:
             case Refusal.KILLED:
-                kill = self.kills[0]
+                kill = self.stopping[0]
                 return f"killed at scope {kill.scope} by {kill.by}: {kill.reason}"
             case Refusal.KILL_FILE:
                 return "the KILL file is present; remove it to quote again"

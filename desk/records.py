@@ -2,11 +2,15 @@
 
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TypeAlias
+from enum import StrEnum
+from typing import Final, TypeAlias
 
 from desk.identity import MarketId
 from desk.orders import Fill, OutcomeKind
 from desk.units import Lots, Side, Ticks
+
+LOSS: Final = "loss:"
+"""Before the scope of a kill that a loss limit set."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +74,42 @@ class ControlDecision:
     at_ms: int
 
 
-LedgerRecord: TypeAlias = OrderSent | OrderAnswered | FillSeen | EquityMark | ControlDecision
+class KillEffect(StrEnum):
+    """What a kill asks for: cancel and stand down, flatten as well, or only take no new risk."""
+
+    STOP = "stop"
+    FLATTEN = "flatten"
+    REDUCE = "reduce"
+
+
+class KillStage(StrEnum):
+    """How far a market has come in answering a kill, in this order; `FLAT` only when asked."""
+
+    REQUESTED = "requested"
+    GATE_CLOSED = "gate_closed"
+    CANCELS_SENT = "cancels_sent"
+    LISTED_ZERO = "listed_zero"
+    FLAT = "flat"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KillAnswer:
+    """One stage of one market's answer to the kill set at `scope` and `set_at_ms`.
+
+    The first word on a stage stands. `evidence` says in words what was seen.
+    """
+
+    scope: str
+    set_at_ms: int
+    market: MarketId
+    stage: KillStage
+    at_ms: int
+    evidence: str = ""
+
+
+LedgerRecord: TypeAlias = (
+    OrderSent | OrderAnswered | FillSeen | EquityMark | ControlDecision | KillAnswer
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,23 +151,44 @@ class HedgeObligation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kill:
-    """A durable order to stop. Scope: `fleet`, `venue:V`, `account:V/A` or `market:V/A/S`."""
+    """A durable order to stop. Scope: `fleet`, `venue:V`, `account:V/A` or `market:V/A/S`.
+
+    Loss limits set theirs at scopes of their own (`loss:fleet`, `loss:account:V/A`,
+    `loss:market:V/A/S`), so that no other kill replaces them; `until_ms` is when they end by
+    themselves, None for what only a named person lifts.
+    """
 
     scope: str
     reason: str
     by: str
     at_ms: int
+    effect: KillEffect = KillEffect.STOP
+    until_ms: int | None = None
 
     def covers(self, market: MarketId) -> bool:
         """Whether this kill stops the given market."""
         return self.scope in kill_scopes(market)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LostLease:
+    """A lease that expired and was never released: its orders may still rest at the venue."""
+
+    market: MarketId
+    epoch: int
+    owner: str
+    expired_at_ms: int
+
+
 def kill_scopes(market: MarketId) -> tuple[str, ...]:
     """Scopes that cover a market, widest first."""
+    account = f"account:{market.venue}/{market.account}"
     return (
         "fleet",
+        f"{LOSS}fleet",
         f"venue:{market.venue}",
-        f"account:{market.venue}/{market.account}",
+        account,
+        f"{LOSS}{account}",
         f"market:{market.path}",
+        f"{LOSS}market:{market.path}",
     )

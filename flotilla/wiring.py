@@ -18,6 +18,7 @@ from infra.kill_file import StateKillFile
 from infra.postgres.alerts import PostgresAlerts
 from infra.postgres.engine import open_database
 from infra.postgres.hedges import PostgresHedgeBook
+from infra.postgres.kill_answers import PostgresKillAnswers
 from infra.postgres.reader import PostgresLedger
 from infra.postgres.schema import upgrade
 from infra.postgres.spool import Spool
@@ -58,17 +59,20 @@ async def open_ports(settings: Settings, telemetry: Telemetry) -> AsyncIterator[
         async with one_fault(), asyncio.TaskGroup() as tasks:
             writing = tasks.create_task(writer.run())
             rates = RedisRateShares(redis, fleet=settings.fleet)
+            leases = RedisLeases(redis, fleet=settings.fleet)
             directory = Directory(tasks, settings, clock, random.SystemRandom(), rates)
             try:
                 yield ActivityPorts(
                     worker=worker_name(),
                     venues=directory,
-                    lease=RedisLeases(redis, fleet=settings.fleet),
+                    lease=leases,
+                    lost=leases,
                     board=RedisKillBoard(redis, fleet=settings.fleet),
                     kill_file=StateKillFile(settings.state_dir / "KILL"),
                     writer=writer,
                     ledger=PostgresLedger(database),
                     hedges=PostgresHedgeBook(database),
+                    answers=PostgresKillAnswers(database),
                     alerts=alerts,
                     clock=clock,
                     meter=lambda market: MarketMeter(telemetry, market),

@@ -4,6 +4,7 @@ from decimal import Decimal
 
 from desk.lifecycle import SessionReason
 from desk.permit import Permit, Refusal
+from desk.records import KillEffect
 from desk.units import NS_PER_S
 from quoting.actions import Leave
 from quoting.refusals import Refusals
@@ -37,7 +38,7 @@ class Leaving:
         """Why to end now, None to stay. `mid_x2` is the mid in half ticks, None when unknown."""
         refusal = permit.refusal(now_ns)
         if refusal is not None:
-            return Leave(_LEAVE_FOR[refusal], permit.explain(refusal))
+            return Leave(_why(permit, refusal), permit.explain(refusal))
         if failed_clear:
             return Leave(SessionReason.NOT_CLEARED, failed_clear)
         if leaving := self._refusals.must_leave():
@@ -69,3 +70,10 @@ class Leaving:
                 f"{self._standing.position}",
             )
         return None
+
+
+def _why(permit: Permit, refusal: Refusal) -> SessionReason:
+    flatten = any(kill.effect is KillEffect.FLATTEN for kill in permit.stopping)
+    if refusal is Refusal.KILLED and flatten:
+        return SessionReason.KILLED_FLATTEN
+    return _LEAVE_FOR[refusal]

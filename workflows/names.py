@@ -8,8 +8,16 @@ from desk.identity import MarketId
 
 MARKETS_QUEUE: Final = "markets"
 
+WORKER_QUEUES: Final = "worker/"
+
 MARKET_WORKFLOW: Final = "MarketWorkflow"
 HEDGE_WORKFLOW: Final = "HedgeWorkflow"
+CONTROL_WORKFLOW: Final = "ControlWorkflow"
+KILL_WORKFLOW: Final = "KillWorkflow"
+FLATTEN_WORKFLOW: Final = "FlattenWorkflow"
+GUARDIAN_WORKFLOW: Final = "GuardianWorkflow"
+DAILY_LOSS_WORKFLOW: Final = "DailyLossWorkflow"
+DRILL_WORKFLOW: Final = "DrillWorkflow"
 
 VENUE: Final = SearchAttributeKey.for_keyword("Venue")
 MARKET: Final = SearchAttributeKey.for_keyword("Market")
@@ -29,3 +37,38 @@ def market_workflow_id(market: MarketId) -> str:
 def hedge_workflow_id(source: MarketId) -> str:
     """Workflow id of the hedge of a market: a market's inventory is hedged once."""
     return f"hedge/{source.path}"
+
+
+def worker_queue(worker: str) -> str:
+    """Task queue that only the worker of this name polls: what must reach exactly that process."""
+    return f"{WORKER_QUEUES}{worker}"
+
+
+def control_workflow_id(fleet: str) -> str:
+    """Workflow id of the fleet's control desk, which keeps every kill until all have answered."""
+    return f"control/{fleet}"
+
+
+def kill_workflow_id(fleet: str, scope: str, at_ms: int) -> str:
+    """Workflow id of one kill, known by its scope and time."""
+    return f"kill/{fleet}/{scope}/{at_ms}"
+
+
+def flatten_workflow_id(market: MarketId) -> str:
+    """Workflow id of a flatten: one at a time for each market."""
+    return f"flatten/{market.path}"
+
+
+def guardian_schedule_id(fleet: str, venue: str, account: str) -> str:
+    """Schedule that looks for orders and exposure without an owner on one account."""
+    return f"guardian/{fleet}/{venue}/{account}"
+
+
+def daily_loss_workflow_id(fleet: str) -> str:
+    """Workflow id of the watch over account and fleet losses."""
+    return f"daily-loss/{fleet}"
+
+
+def drill_workflow_id(kind: str, market: MarketId) -> str:
+    """Workflow id of a drill: one at a time for each kind and market."""
+    return f"drill/{kind}/{market.path}"

@@ -11,7 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from desk.identity import MarketId
-from desk.records import Kill
+from desk.records import Kill, KillEffect
 from infra.postgres.rows import printable
 from infra.postgres.times import to_ms, to_time
 
@@ -33,7 +33,8 @@ RETURNING epoch
 """)
 
 _ACTIVE_KILLS: Final = text("""
-SELECT scope, reason, set_by, set_at FROM kills WHERE lifted_at IS NULL ORDER BY set_at, id
+SELECT scope, reason, set_by, set_at, effect, until FROM kills
+WHERE lifted_at IS NULL ORDER BY set_at, id
 """)
 
 _KNOWN_KILL: Final = text("SELECT id FROM kills WHERE scope = :scope AND set_at = :at")
@@ -44,7 +45,8 @@ WHERE scope = :scope AND lifted_at IS NULL
 """)
 
 _SET_KILL: Final = text("""
-INSERT INTO kills (scope, reason, set_by, set_at) VALUES (:scope, :reason, :by, :at)
+INSERT INTO kills (scope, reason, set_by, set_at, effect, until)
+VALUES (:scope, :reason, :by, :at, :effect, :until)
 """)
 
 _LIFT_KILL: Final = text("""
@@ -82,7 +84,14 @@ async def active_kills(connection: AsyncConnection) -> Sequence[Kill]:
     """Kills in force, oldest first."""
     found = await connection.execute(_ACTIVE_KILLS)
     return tuple(
-        Kill(scope=row.scope, reason=row.reason, by=row.set_by, at_ms=to_ms(row.set_at))
+        Kill(
+            scope=row.scope,
+            reason=row.reason,
+            by=row.set_by,
+            at_ms=to_ms(row.set_at),
+            effect=KillEffect(row.effect),
+            until_ms=None if row.until is None else to_ms(row.until),
+        )
         for row in found
     )
 
@@ -94,6 +103,8 @@ async def set_kill(connection: AsyncConnection, kill: Kill) -> None:
         "reason": printable(kill.reason),
         "by": kill.by,
         "at": to_time(kill.at_ms),
+        "effect": kill.effect.value,
+        "until": None if kill.until_ms is None else to_time(kill.until_ms),
     }
     if await _knows_kill(connection, row):
         return

@@ -14,6 +14,7 @@ from desk.records import (
     ControlDecision,
     EquityMark,
     FillSeen,
+    KillAnswer,
     LedgerRecord,
     OrderAnswered,
     OrderSent,
@@ -21,6 +22,7 @@ from desk.records import (
 from infra.postgres.booking import book_fills
 from infra.postgres.rows import (
     Columns,
+    answer_columns,
     answered_columns,
     decision_columns,
     equity_columns,
@@ -104,6 +106,16 @@ SELECT * FROM unnest(
 ON CONFLICT (digest) DO NOTHING
 """)
 
+KILL_ANSWERS: Final = text("""
+INSERT INTO kill_answers (scope, set_at, venue, account, symbol, stage, at, evidence)
+SELECT * FROM unnest(
+    CAST(:scope AS text[]), CAST(:set_at AS timestamptz[]), CAST(:venue AS text[]),
+    CAST(:account AS text[]), CAST(:symbol AS text[]), CAST(:stage AS text[]),
+    CAST(:at AS timestamptz[]), CAST(:evidence AS text[])
+)
+ON CONFLICT (scope, set_at, venue, account, symbol, stage) DO NOTHING
+""")
+
 
 async def write_batch(connection: AsyncConnection, batch: Sequence[LedgerRecord]) -> None:
     """Write records of any kinds, oldest first. ValueError or OverflowError for bad content."""
@@ -112,6 +124,12 @@ async def write_batch(connection: AsyncConnection, batch: Sequence[LedgerRecord]
     await book_fills(connection, (seen.fill for seen in _of(FillSeen, batch)))
     await _write(connection, EQUITY, equity_columns(_of(EquityMark, batch)))
     await _write(connection, DECISIONS, decision_columns(_of(ControlDecision, batch)))
+    await _write(connection, KILL_ANSWERS, answer_columns(_of(KillAnswer, batch)))
+
+
+async def write_answer(connection: AsyncConnection, answer: KillAnswer) -> None:
+    """Write one stage of an answer to a kill; the first word on it stands."""
+    await _write(connection, KILL_ANSWERS, answer_columns([answer]))
 
 
 async def write_decision(connection: AsyncConnection, decision: ControlDecision) -> None:

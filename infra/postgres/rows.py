@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from hashlib import sha256
 
 from desk.orders import Fill
-from desk.records import ControlDecision, EquityMark, OrderAnswered, OrderSent
+from desk.records import ControlDecision, EquityMark, KillAnswer, OrderAnswered, OrderSent
 from infra.postgres.times import to_time
 
 Columns = dict[str, list[object]]
@@ -113,5 +113,20 @@ def decision_columns(decisions: Iterable[ControlDecision]) -> Columns:
             )
             for decision in decisions
             for market in (decision.market,)
+        ),
+    )
+
+
+def answer_columns(answers: Iterable[KillAnswer]) -> Columns:
+    """Columns of `journal.KILL_ANSWERS`."""
+    return columns(
+        ("scope", "set_at", "venue", "account", "symbol", "stage", "at", "evidence"),
+        (
+            (
+                *(answer.scope, to_time(answer.set_at_ms)),
+                *(answer.market.venue, answer.market.account, answer.market.symbol),
+                *(answer.stage.value, to_time(answer.at_ms), printable(answer.evidence)),
+            )
+            for answer in answers
         ),
     )

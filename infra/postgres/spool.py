@@ -18,6 +18,7 @@ from desk.records import (
     ControlDecision,
     EquityMark,
     FillSeen,
+    KillAnswer,
     LedgerRecord,
     OrderAnswered,
     OrderSent,
@@ -27,7 +28,7 @@ _log = structlog.get_logger(__name__)
 
 _KINDS: Final[dict[str, type[LedgerRecord]]] = {
     kind.__name__: kind
-    for kind in (OrderSent, OrderAnswered, FillSeen, EquityMark, ControlDecision)
+    for kind in (OrderSent, OrderAnswered, FillSeen, EquityMark, ControlDecision, KillAnswer)
 }
 
 

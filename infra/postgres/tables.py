@@ -189,6 +189,9 @@ kills = Table(
     Column("lifted_at", DateTime(timezone=True)),
     Column("lifted_by", Text),
     Column("lifted_reason", Text),
+    Column("effect", Text, nullable=False, server_default="stop"),
+    Column("until", DateTime(timezone=True)),
+    CheckConstraint("effect IN ('stop', 'flatten', 'reduce')", name="kills_effect_known"),
     Index("kills_in_force_once", "scope", unique=True, postgresql_where=text("lifted_at IS NULL")),
 )
 
@@ -242,5 +245,68 @@ hedge_obligations = Table(
         "source_account",
         "source_symbol",
         "opened_at",
+    ),
+)
+
+kill_answers = Table(
+    "kill_answers",
+    metadata,
+    _text("scope"),
+    _moment("set_at"),
+    *_market(),
+    _text("stage"),
+    _moment("at"),
+    _text("evidence"),
+    PrimaryKeyConstraint("scope", "set_at", "venue", "account", "symbol", "stage"),
+)
+
+loss_limits = Table(
+    "loss_limits",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    _text("scope"),
+    Column("soft", Numeric),
+    Column("hard", Numeric),
+    _text("set_by"),
+    _text("reason"),
+    Column("set_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    CheckConstraint("soft > 0 AND soft < 'Infinity'", name="loss_limits_soft_positive"),
+    CheckConstraint("hard > 0 AND hard < 'Infinity'", name="loss_limits_hard_positive"),
+    Index("loss_limits_scope", "scope", "id"),
+)
+
+trading_days = Table(
+    "trading_days",
+    metadata,
+    _text("scope"),
+    _moment("began_at"),
+    _number("start_pnl"),
+    _number("peak_pnl"),
+    Column("start_equity", Numeric),
+    Column("opened_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    PrimaryKeyConstraint("scope", "began_at"),
+    CheckConstraint(_finite("start_pnl", "peak_pnl"), name="trading_days_finite"),
+)
+
+drills = Table(
+    "drills",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    _text("kind"),
+    *_market(),
+    _text("run_id"),
+    _moment("began_at"),
+    _moment("ended_at"),
+    Column("passed", Boolean, nullable=False),
+    _text("message"),
+    _text("evidence"),
+    Column("acknowledged_by", Text),
+    Column("acknowledged_reason", Text),
+    Column("acknowledged_at", DateTime(timezone=True)),
+    UniqueConstraint("run_id", name="drills_once"),
+    Index(
+        "drills_failed",
+        "id",
+        postgresql_where=text("NOT passed AND acknowledged_at IS NULL"),
     ),
 )

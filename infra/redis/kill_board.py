@@ -15,7 +15,7 @@ from redis.asyncio.client import PubSub
 
 from desk.errors import Unavailable
 from desk.identity import MarketId
-from desk.records import Kill, kill_scopes
+from desk.records import Kill, KillEffect, kill_scopes
 from infra.redis.connection import bounded
 from infra.redis.scripts import source
 
@@ -132,15 +132,29 @@ def _first(trouble: ExceptionGroup[Unavailable]) -> Unavailable:
 
 
 def _text(kill: Kill) -> str:
-    return json.dumps(
-        {"scope": kill.scope, "reason": kill.reason, "by": kill.by, "at_ms": kill.at_ms}
-    )
+    said: dict[str, object] = {
+        "scope": kill.scope,
+        "reason": kill.reason,
+        "by": kill.by,
+        "at_ms": kill.at_ms,
+        "effect": kill.effect.value,
+    }
+    if kill.until_ms is not None:
+        said["until_ms"] = kill.until_ms
+    return json.dumps(said)
 
 
 def _read(text: str) -> Kill:
     try:
         said = json.loads(text)
-        return Kill(scope=said["scope"], reason=said["reason"], by=said["by"], at_ms=said["at_ms"])
+        return Kill(
+            scope=said["scope"],
+            reason=said["reason"],
+            by=said["by"],
+            at_ms=said["at_ms"],
+            effect=KillEffect(said.get("effect", KillEffect.STOP)),
+            until_ms=said.get("until_ms"),
+        )
     except (ValueError, KeyError, TypeError) as error:
         raise Unavailable(
             "redis: a kill on the board cannot be read; lift it at its scope or set it anew"

@@ -5,23 +5,13 @@ Times are taken from Redis' clock alone, so that no machine's clock decides who 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from redis.asyncio import Redis
 
 from desk.identity import MarketId
+from desk.records import LostLease
 from infra.redis.connection import bounded
 from infra.redis.scripts import source
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LostLease:
-    """A lease that expired and was never released: its orders may still rest at the venue."""
-
-    market: MarketId
-    epoch: int
-    owner: str
-    expired_at_ms: int
 
 
 class RedisLeases:
