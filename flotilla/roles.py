@@ -1,6 +1,8 @@
 """What a worker does: role → task queue → workflows and activities; runs and drains it."""
 
 import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
 from datetime import timedelta
 from typing import Final
 
@@ -19,7 +21,7 @@ from workflows.market import MarketWorkflow
 # Workflow files import these; loading them once instead of once a sandbox keeps starts fast.
 PASSTHROUGH: Final = ("activities", "quoting", "desk", "pydantic")
 
-ROLES: Final = frozenset({"market"})
+ROLES: Final = frozenset({"market", "guardian"})
 
 MAX_MARKETS: Final = 400
 STICKY_TIMEOUT: Final = timedelta(seconds=2)
@@ -29,9 +31,9 @@ HEARTBEAT_THROTTLE: Final = timedelta(seconds=1)
 def market_worker(client: Client, ports: ActivityPorts) -> Worker:
     """A worker that owns markets: their workflows, their sessions and their hedges."""
     activities, hedges = MarketActivities(ports), HedgeActivities(ports)
-    return Worker(
+    return _worker(
         client,
-        task_queue=names.MARKETS_QUEUE,
+        names.MARKETS_QUEUE,
         workflows=[MarketWorkflow, HedgeWorkflow],
         activities=[
             activities.preflight,
@@ -46,6 +48,26 @@ def market_worker(client: Client, ports: ActivityPorts) -> Worker:
             hedges.release_hedge,
             hedges.leave_hedge,
         ],
+    )
+
+
+def workers(client: Client, ports: ActivityPorts, role: str) -> Sequence[Worker]:
+    """What a process of this role polls: every role serves the brakes, one quotes markets."""
+    return (market_worker(client, ports),) if role == "market" else ()
+
+
+def _worker(
+    client: Client,
+    queue: str,
+    *,
+    workflows: Sequence[type],
+    activities: Sequence[Callable[..., object]],
+) -> Worker:
+    return Worker(
+        client,
+        task_queue=queue,
+        workflows=workflows,
+        activities=activities,
         workflow_runner=SandboxedWorkflowRunner(
             restrictions=SandboxRestrictions.default.with_passthrough_modules(*PASSTHROUGH)
         ),
@@ -59,7 +81,11 @@ def market_worker(client: Client, ports: ActivityPorts) -> Worker:
     )
 
 
-async def run_worker(client: Client, ports: ActivityPorts, stop: asyncio.Event) -> None:
+async def run_worker(
+    client: Client, ports: ActivityPorts, stop: asyncio.Event, *, role: str
+) -> None:
     """Run until told to stop; sessions pull their quotes before it returns."""
-    async with market_worker(client, ports):
+    async with AsyncExitStack() as running:
+        for one in workers(client, ports, role):
+            await running.enter_async_context(one)
         await stop.wait()

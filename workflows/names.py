@@ -7,6 +7,7 @@ from temporalio.common import SearchAttributeKey
 from desk.identity import MarketId
 
 MARKETS_QUEUE: Final = "markets"
+CONTROL_QUEUE: Final = "control"
 
 WORKER_QUEUES: Final = "worker/"
 

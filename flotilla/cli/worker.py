@@ -66,6 +66,6 @@ async def _run(settings: Settings, telemetry: Telemetry, role: str) -> None:
         log.info("worker ready", role=role, worker=ports.worker)
         async with asyncio.TaskGroup() as tasks:
             keeping = tasks.create_task(keep_board(ports.board, ports.ledger))
-            await run_worker(client, ports, stop)
+            await run_worker(client, ports, stop, role=role)
             keeping.cancel()
         log.info("worker ended in good order")
