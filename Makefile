@@ -9,10 +9,10 @@ STAMP := $(VENV)/.synced
 ARGS ?=
 STORMS ?= 1000
 
-.PHONY: help setup demo up test check format bench chaos clean
+.PHONY: help setup demo up test check format bench bench-kill chaos clean
 
 help: ## show this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
 $(VENV)/bin/uv:
 	$(PYTHON) -m venv $(VENV)
@@ -50,6 +50,9 @@ format: $(STAMP) ## format and fix what can be fixed
 
 bench: $(STAMP) ## measure the hot path (see benchmarks/README.md)
 	$(RUN)/python -m benchmarks $(ARGS)
+
+bench-kill: $(STAMP) ## stop a whole fleet, many times (ARGS="--runs 20 --markets 50"; an hour)
+	$(RUN)/python -m benchmarks.kill $(ARGS)
 
 clean: ## remove the environment and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

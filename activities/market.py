@@ -1,19 +1,18 @@
-"""What a market's workflow may ask the world: preflight, take over, flatten, stand down, record.
+"""What a market's workflow may ask the world: preflight, take over, stand down, record.
 
-Every one may run twice: reads are reads, cancels repeat, exit orders carry deterministic ids.
+Every one may run twice: reads are reads, and cancels repeat.
 """
 
-import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.failures import as_application_errors
+from activities.market_day import recall_latches
 from activities.messages import (
     DecisionInput,
-    FlattenSliceInput,
     PreflightInput,
     PreflightReport,
     SessionInput,
@@ -24,21 +23,21 @@ from activities.messages import (
 )
 from activities.ports import ActivityPorts
 from activities.session import host_session
+from desk.drills import Drill, why_blocked
 from desk.errors import ConfigurationFault, Unavailable, VenueError
 from desk.identity import MarketId
 from desk.instrument import Instrument
 from desk.ports import DeadManPort, Venue
 from desk.quoting.against_market import against_market
 from desk.records import ControlDecision, Kill
+from desk.trading_day import moment
 from desk.units import NS_PER_MS
 from quoting.agreement import StandDownReport, agree
 from quoting.clearing import clear
-from quoting.exit import ExitStep, FlattenSliceReport, exit_slice
 from quoting.permission import standing_kills, wait_for_lease
 
 _CLEAR_S = 60.0
 _AGREE_S = 5.0
-_BEAT_S = 1.0
 
 
 class MarketActivities:
@@ -59,11 +58,14 @@ class MarketActivities:
                 )
             if problems := _problems(request, instrument):
                 raise ConfigurationFault("; ".join(problems))
+            await recall_latches(self._ports, request.market)
             kills = await standing_kills(self._ports.board, self._ports.ledger, request.market)
             if kills or self._ports.kill_file.present():
                 raise ApplicationError(
                     _killed_sentence(request.market, kills), type="Killed", non_retryable=True
                 )
+            if blocked := why_blocked(await self._failed_drills(request.market)):
+                raise ApplicationError(blocked, type="Killed", non_retryable=True)
             offset_ms = await venue.clock_offset_ms()
             if abs(offset_ms) > request.limits.max_clock_offset_ms:
                 raise ConfigurationFault(
@@ -118,14 +120,9 @@ class MarketActivities:
             )
             if not report.verified:
                 raise ApplicationError(f"orders not cleared: {report.message}", type="NotCleared")
+            if request.give_back:
+                await self._ports.lease.release(request.market, epoch, request.owner)
         return TakeOverReport(epoch=epoch, attempts=report.attempts)
-
-    @activity.defn
-    async def flatten_slice(self, request: FlattenSliceInput) -> FlattenSliceReport:
-        """Send one reduce-only slice and say what the venue's position became."""
-        with as_application_errors():
-            async with _beating():
-                return await self._slice(request)
 
     @activity.defn
     async def stand_down(self, request: StandDownInput) -> StandDownReport:
@@ -176,37 +173,10 @@ class MarketActivities:
                     request.market, "warning", f"{request.kind}: {request.reason}"
                 )
 
-    async def _slice(self, request: FlattenSliceInput) -> FlattenSliceReport:
-        venue, instrument = await self._market(request.market)
-        if not await self._ports.lease.renew(
-            request.market, request.epoch, request.owner, request.lease_ttl_ms
-        ):
-            await wait_for_lease(
-                self._ports.lease,
-                request.market,
-                request.epoch,
-                request.owner,
-                request.lease_ttl_ms,
-                beat=lambda: None,
-            )
-        report = await exit_slice(
-            ExitStep(
-                market=request.market,
-                epoch=request.epoch,
-                step=request.step,
-                slices_left=request.slices_left,
-                max_slippage_bps=request.max_slippage_bps,
-                limits=request.limits,
-            ),
-            instrument,
-            venue,
-            self._ports.writer,
-            self._ports.clock,
-        )
-        if report.position_after == 0:
-            # Flat: the stand-down takes the lease under an epoch of its own.
-            await self._ports.lease.release(request.market, request.epoch, request.owner)
-        return report
+    async def _failed_drills(self, market: MarketId) -> Sequence[Drill]:
+        """Drills that forbid a start; a market marked for drills may be drilled again."""
+        marked = market in self._ports.drills.markets
+        return () if marked else await self._ports.drills.book.failed()
 
     async def _disarm(self, market: MarketId, timer: DeadManPort) -> None:
         """Release the last brake, unless any process works on another market of the account.
@@ -240,7 +210,13 @@ def _problems(request: PreflightInput, instrument: Instrument) -> list[str]:
 def _killed_sentence(market: MarketId, kills: Sequence[Kill]) -> str:
     if not kills:
         return f"{market.path}: the KILL file is present; remove it before starting"
-    kill = kills[0]
+    kill = next((kill for kill in kills if kill.until_ms is None), None)
+    if kill is None:
+        kill = max(kills, key=lambda one: one.until_ms or 0)
+        return (
+            f"{market.path}: stopped at scope {kill.scope} by {kill.by} ({kill.reason}); "
+            f"it may start again at {moment(kill.until_ms or 0)}"
+        )
     return (
         f"{market.path}: killed at scope {kill.scope} by {kill.by} ({kill.reason}); "
         f"lift it with 'flotilla unkill --scope {kill.scope} --by NAME --reason WHY'"
@@ -249,19 +225,3 @@ def _killed_sentence(market: MarketId, kills: Sequence[Kill]) -> str:
 
 def _beat() -> None:
     activity.heartbeat()
-
-
-@asynccontextmanager
-async def _beating() -> AsyncIterator[None]:
-    """Heartbeats while the block runs, so that a dead worker is noticed in seconds."""
-
-    async def beat() -> None:
-        while True:
-            _beat()
-            await asyncio.sleep(_BEAT_S)
-
-    beating = asyncio.create_task(beat())
-    try:
-        yield
-    finally:
-        beating.cancel()

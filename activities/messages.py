@@ -44,27 +44,37 @@ class SessionInput:
     lease_ttl_ms: int = 3_000
     max_ledger_behind_s: float = 10.0
     prior_sigma_bps: Decimal | None = None
+    usual_latency_ms: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionResult:
-    """How a session ended and what it did."""
+    """How a session ended and what it did; `day_ends_ms` is when its trading day is over.
+
+    `attempts` counts those before it that failed, too.
+    """
 
     reason: SessionReason
     message: str
     epoch: int
     cleared: bool
     progress: SessionProgress
+    day_ends_ms: int | None = None
+    attempts: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TakeOverInput:
-    """Take the market for an exit: new epoch, lease, every order cancelled and verified gone."""
+    """Take the market for an exit: new epoch, lease, every order cancelled and verified gone.
+
+    `give_back` releases the lease at the end: only the orders were meant.
+    """
 
     market: MarketId
     owner: str
     run_id: str
     lease_ttl_ms: int = 15_000
+    give_back: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,20 +83,6 @@ class TakeOverReport:
 
     epoch: int
     attempts: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FlattenSliceInput:
-    """One reduce-only slice. `step` makes its order id, so a retry is the same order."""
-
-    market: MarketId
-    epoch: int
-    owner: str
-    step: int
-    slices_left: int
-    max_slippage_bps: Decimal
-    limits: RiskLimits
-    lease_ttl_ms: int = 15_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

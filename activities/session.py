@@ -9,15 +9,20 @@ from contextlib import suppress
 from temporalio import activity
 from temporalio.service import RPCError
 
+from activities.margin_watch import MarginWatch
+from activities.market_day import DayKeeper, open_market_day, recall_latches
 from activities.messages import SessionInput, SessionResult
 from activities.ports import ActivityPorts
+from desk.daily_loss import MarketDay
 from desk.errors import ConfigurationFault, Unavailable
 from desk.instrument import Instrument
 from desk.lifecycle import SessionReason
 from desk.permit import Permit
 from desk.ports import Venue
 from desk.units import NS_PER_MS, NS_PER_S
+from quoting.actions import Leave
 from quoting.clearing import clear
+from quoting.leaving import killed
 from quoting.loop import MarketLoop
 from quoting.opening import Opening, open_books
 from quoting.permission import standing_kills, wait_for_lease
@@ -35,11 +40,13 @@ async def host_session(ports: ActivityPorts, request: SessionInput) -> SessionRe
     venue = await ports.venues.venue(request.market.venue, request.market.account)
     instrument = await _instrument(venue, request)
     # A worker that died may have left orders: they go before anything else is looked at.
-    await clear(venue, instrument, ports.clock, give_up_s=_FIRST_CLEAR_S, beat=_beat)
+    left = await clear(venue, instrument, ports.clock, give_up_s=_FIRST_CLEAR_S, beat=_beat)
     owner = f"{ports.worker}/{activity.info().attempt}"
     epoch = await ports.ledger.open_epoch(request.market, owner, request.run_id)
-    await standing_kills(ports.board, ports.ledger, request.market)
-    await _lease(ports, request, epoch, owner)
+    await recall_latches(ports, request.market)
+    if kept_out := await _lease(ports, request, epoch, owner):
+        return _never_begun(kept_out, epoch, cleared=left.verified)
+    session: Session | None = None
     try:
         opening = await open_books(
             request.market,
@@ -52,6 +59,7 @@ async def host_session(ports: ActivityPorts, request: SessionInput) -> SessionRe
         )
         if refused := _refused_opening(opening, epoch):
             return refused
+        day = await open_market_day(ports, request.market, request.limits)
         permit = await _permit(ports, request, epoch, owner, venue)
         session = _session(
             ports,
@@ -62,27 +70,43 @@ async def host_session(ports: ActivityPorts, request: SessionInput) -> SessionRe
             owner=owner,
             permit=permit,
             opening=opening,
+            day=day,
         )
-        end = await _run(session)
+        keeper = DayKeeper(ports=ports, market=request.market, day=day)
+        margin = MarginWatch(
+            market=request.market,
+            limits=request.limits.headroom,
+            funds=ports.funds.of(request.market.venue, request.market.account),
+            alerts=ports.alerts,
+        )
+        end = await _run(session, keeper, margin)
     finally:
-        with suppress(Unavailable):  # it expires by itself; how the session ended must be told
-            await ports.lease.release(request.market, epoch, owner)
+        # While orders may rest the lease is left to run out: whoever watches leases cancels them.
+        if left.verified if session is None else session.cleared:
+            with suppress(Unavailable):  # it expires by itself; how it ended must be told
+                await ports.lease.release(request.market, epoch, owner)
     return SessionResult(
         reason=end.reason,
         message=end.message,
         epoch=epoch,
         cleared=end.cleared,
         progress=end.progress,
+        day_ends_ms=day.day.ends_ms,
+        attempts=activity.info().attempt,
     )
 
 
-async def _run(session: Session) -> SessionEnd:
+async def _run(session: Session, keeper: DayKeeper, margin: MarginWatch) -> SessionEnd:
     async with asyncio.TaskGroup() as tasks:
         reporting = tasks.create_task(_tell_workflow(session))
+        keeping = tasks.create_task(keeper.run())
+        watching = tasks.create_task(margin.run())
         try:
             end = await session.run()
         finally:
             reporting.cancel()
+            keeping.cancel()
+            watching.cancel()
     details = activity.cancellation_details()
     if end.reason is SessionReason.CANCELLED and not (details and details.cancel_requested):
         # Not the workflow's wish (worker shutdown, lost heartbeats): another attempt takes over.
@@ -111,6 +135,7 @@ def _session(
     owner: str,
     permit: Permit,
     opening: Opening,
+    day: MarketDay,
 ) -> Session:
     loop = MarketLoop(
         LoopSetup(
@@ -124,6 +149,8 @@ def _session(
             known_since_ms=opening.known_since_ms,
             known=opening.known,
             prior_sigma_bps=request.prior_sigma_bps,
+            usual_latency_ms=request.usual_latency_ms,
+            day=day,
         ),
         permit,
     )
@@ -144,6 +171,8 @@ def _session(
             ledger=ports.writer,
             clock=ports.clock,
             meter=ports.meter(request.market),
+            gates=ports.gates,
+            funds=ports.funds.of(request.market.venue, request.market.account),
         ),
         report=activity.heartbeat,
     )
@@ -159,11 +188,13 @@ async def _permit(
     dead_man_until_ns = None if timer is None else await timer.keep(request.market.path)
     asked_ns = ports.clock.monotonic_ns()
     # Opening may have taken longer than the lease; taking it again proves that nobody else has.
-    await _lease(ports, request, epoch, owner)
+    await wait_for_lease(
+        ports.lease, request.market, epoch, owner, request.lease_ttl_ms, beat=_beat
+    )
     return Permit(
         max_clock_offset_ms=request.limits.max_clock_offset_ms,
         max_ledger_behind_s=request.max_ledger_behind_s,
-        kills=tuple(kills),
+        kills=ports.gates.merged(request.market, tuple(kills)),
         kill_file=ports.kill_file.present(),
         clock_offset_ms=clock_offset_ms,
         dead_man_until_ns=dead_man_until_ns,
@@ -172,10 +203,33 @@ async def _permit(
     )
 
 
-async def _lease(ports: ActivityPorts, request: SessionInput, epoch: int, owner: str) -> None:
+async def _lease(
+    ports: ActivityPorts, request: SessionInput, epoch: int, owner: str
+) -> Leave | None:
+    """Take the lease; the end of the session instead, when it is killed while it waits."""
+    ended: list[Leave] = []
+
+    async def stopped() -> bool:
+        kills = await standing_kills(ports.board, ports.ledger, request.market)
+        permit = Permit(
+            max_clock_offset_ms=0,
+            max_ledger_behind_s=0,
+            kills=ports.gates.merged(request.market, tuple(kills)),
+            kill_file=ports.kill_file.present(),
+        )
+        ended.extend(filter(None, (killed(permit),)))
+        return bool(ended)
+
     await wait_for_lease(
-        ports.lease, request.market, epoch, owner, request.lease_ttl_ms, beat=_beat
+        ports.lease,
+        request.market,
+        epoch,
+        owner,
+        request.lease_ttl_ms,
+        beat=_beat,
+        stopped=stopped,
     )
+    return ended[0] if ended else None
 
 
 async def _instrument(venue: Venue, request: SessionInput) -> Instrument:
@@ -194,12 +248,17 @@ def _refused_opening(opening: Opening, epoch: int) -> SessionResult | None:
         reason, message = SessionReason.BREAK, opening.difference
     else:
         return None
+    return _never_begun(Leave(reason, message), epoch, cleared=opening.cleared)
+
+
+def _never_begun(leave: Leave, epoch: int, *, cleared: bool) -> SessionResult:
     return SessionResult(
-        reason=reason,
-        message=message,
+        reason=leave.reason,
+        message=leave.message,
         epoch=epoch,
-        cleared=opening.cleared,
-        progress=SessionProgress(epoch=epoch, phase="refused", reason=message),
+        cleared=cleared,
+        progress=SessionProgress(epoch=epoch, phase="refused", reason=leave.message),
+        attempts=activity.info().attempt,
     )
 
 

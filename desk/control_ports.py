@@ -3,11 +3,14 @@
 Adapters implement these; only the wiring knows both. Everything here raises `Unavailable`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from desk.daily_loss import DayFacts, LossLimit, MarketPnl
 from desk.identity import MarketId
-from desk.records import KillAnswer, LostLease
+from desk.ownership import BookedExposure
+from desk.records import Kill, KillAnswer, LostLease
+from desk.trading_day import TradingDay
 
 
 class LostLeases(Protocol):
@@ -25,6 +28,9 @@ class LostLeases(Protocol):
     async def settle(self, lost: LostLease) -> bool:
         """Strike it off: its orders are gone. False when somebody holds the lease again."""
 
+    async def holder(self, market: MarketId) -> str | None:
+        """Owner of the unexpired lease of a market; None when nobody holds it."""
+
 
 class KillAnswers(Protocol):
     """Who has answered a kill, durably, and who has to."""
@@ -37,3 +43,58 @@ class KillAnswers(Protocol):
 
     async def answers(self, scope: str, set_at_ms: int) -> Sequence[KillAnswer]:
         """Every answer to one kill, by time."""
+
+    async def over(self, scope: str, set_at_ms: int) -> bool:
+        """Whether this kill was recorded and is in force no more; False while unknown."""
+
+    async def ended(self) -> Sequence[Kill]:
+        """Kills whose end has passed by the record's own clock, in force or lifted lately."""
+
+
+class LeaseHolders(Protocol):
+    """Who may quote at this moment."""
+
+    async def holders(self, markets: Sequence[MarketId]) -> Mapping[MarketId, str]:
+        """Holders of the leases that have not run out; markets nobody holds are left out."""
+
+
+class OwnershipBook(Protocol):
+    """What the ledger says of markets whose owner is looked for."""
+
+    async def quoted(self, venue: str, account: str) -> bool:
+        """Whether any market of this account ever had an epoch: only then it is ours to clean."""
+
+    async def exposures(
+        self, venue: str, account: str, symbols: Sequence[str]
+    ) -> Sequence[BookedExposure]:
+        """Markets of these symbols that were ever ours, and all others with a booked position."""
+
+
+class LossBook(Protocol):
+    """What days began with, what they may lose, and the latches of loss limits."""
+
+    async def facts(self, day: TradingDay) -> Mapping[str, DayFacts]:
+        """The recorded facts of a day, by scope (`market:V/A/S`, `account:V/A`, `fleet`)."""
+
+    async def note(self, facts: DayFacts) -> DayFacts:
+        """Record a day's start, once, and its peak, which only grows; what is recorded now."""
+
+    async def pnl(
+        self, at_ms: int | None = None, market: MarketId | None = None
+    ) -> Sequence[MarketPnl]:
+        """PnL at a moment (None: now), of one market or of all that ever traded.
+
+        Fills up to the moment, and what they left at the last mid marked until then.
+        """
+
+    async def limits(self) -> Mapping[str, LossLimit]:
+        """The newest limits of each scope, also such that were switched off."""
+
+    async def set_limit(self, limit: LossLimit) -> None:
+        """Put limits in force in place of older ones, which stay on record."""
+
+    async def latch(self, wanted: Kill) -> Kill:
+        """Record a latch, unless one in force at its scope is as hard and as long; the one that is.
+
+        One that gives way is lifted in the record.
+        """

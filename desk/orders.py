@@ -191,11 +191,14 @@ class Balance:
     """Collateral of the account in quote currency.
 
     `exposure` is the unsigned worth of all its positions, None where it cannot be known.
+    `maintenance` is what the venue requires to keep them: it liquidates when equity is less. None
+    where it does not say.
     """
 
     equity: Decimal
     available: Decimal
     exposure: Decimal | None = None
+    maintenance: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

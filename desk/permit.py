@@ -38,6 +38,8 @@ class Permit:
     clock_offset_ms: int | None = None
     ledger_behind_s: float = 0.0
     dead_man_until_ns: int | None = None
+    own_reduction: Kill | None = None
+    """What this session itself found: the market's soft daily loss, before any board knows it."""
 
     @property
     def stopping(self) -> tuple[Kill, ...]:
@@ -47,7 +49,8 @@ class Permit:
     @property
     def reduce_only(self) -> Kill | None:
         """The kill that forbids new risk without ending the session, if there is one."""
-        return next((kill for kill in self.kills if kill.effect is KillEffect.REDUCE), None)
+        told = next((kill for kill in self.kills if kill.effect is KillEffect.REDUCE), None)
+        return told or self.own_reduction
 
     def refusal(self, now_ns: int) -> Refusal | None:
         """First reason against sending, None when everything is in order."""

@@ -55,6 +55,8 @@ class Capabilities:
     """How long after a cancel confirmation a fill or a resting order may still appear."""
     ids_refused_for_good: bool = False
     """A client order id is refused once it was used, also after its order has ended."""
+    closes_positions: bool = False
+    """The venue closes a position by itself, at any price (`ExecutionPort.close`)."""
 
 
 class FeedPort(Protocol):
@@ -81,6 +83,9 @@ class AccountPort(Protocol):
 
     async def position(self, instrument: Instrument) -> VenuePosition:
         """Signed position; zero lots when the venue lists none."""
+
+    async def held(self) -> Sequence[str]:
+        """Symbols in which the account holds a position, also such that we cannot trade."""
 
     async def fills(self, instrument: Instrument, since_ms: int) -> Sequence[Fill]:
         """Own fills since a venue wall-clock time, oldest first, all pages."""
@@ -110,6 +115,14 @@ class ExecutionPort(Protocol):
 
     async def find(self, instrument: Instrument, client_order_id: str) -> VenueOrder | None:
         """The resting order with this id, None when the venue knows of none resting."""
+
+    async def close(self, batch: Approved[Batch], instrument: Instrument) -> BatchOutcome:
+        """Have the venue close as much of the position as the batch's one order says, at any price.
+
+        The order is reduce-only; its price is not sent. Answers as `send` does. Where
+        `Capabilities.closes_positions` is False the order is rejected and nothing is sent.
+        ValueError for any other batch.
+        """
 
 
 class DeadManPort(Protocol):

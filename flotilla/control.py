@@ -11,12 +11,14 @@ from temporalio.client import Client
 
 from activities.ports import ActivityPorts
 from desk.errors import ConfigurationFault, Unavailable
-from desk.ports import KillBoard, LedgerReader
 from desk.records import Kill
 from flotilla.wiring import open_board, open_ledger, open_ports
 from infra.settings import Settings, load_settings
 from infra.telemetry.setup import Telemetry
 from infra.temporal.client import connect
+from quoting.lifting import lift_kills
+
+__all__ = ["lift_kills", "open_control", "open_temporal", "record_kill", "tell_board"]
 
 
 @asynccontextmanager
@@ -50,24 +52,3 @@ async def record_kill(settings: Settings, kill: Kill) -> str | None:
     except (Unavailable, ConfigurationFault) as trouble:
         return str(trouble)
     return None
-
-
-async def lift_kills(
-    board: KillBoard, ledger: LedgerReader, scope: str, *, by: str, reason: str
-) -> tuple[bool, bool]:
-    """Lift the kill recorded at a scope, and on the board what is no newer than that.
-
-    With none recorded, everything the board has there. What is set meanwhile stays. Gives whether
-    anything was lifted, and whether the scope is killed all the same. Raises Unavailable; what is
-    not lifted yet stops sessions then.
-    """
-    recorded, named = await _recorded(ledger, scope), await board.named(scope)
-    # A newer kill on the board is somebody's who has yet to record it, and did not ask for this.
-    read = {at_ms for at_ms in named if not recorded or at_ms <= max(recorded)} | recorded
-    was_recorded = [await ledger.lift_kill(scope, at_ms, by, reason) for at_ms in sorted(read)]
-    lifted = await board.lift(scope, read) or any(was_recorded)
-    return lifted, bool(await board.named(scope) or await _recorded(ledger, scope))
-
-
-async def _recorded(ledger: LedgerReader, scope: str) -> set[int]:
-    return {kill.at_ms for kill in await ledger.active_kills() if kill.scope == scope}

@@ -4,28 +4,10 @@ import asyncio
 import random
 from collections.abc import Mapping
 
-from desk.errors import ConfigurationFault
 from desk.ports import Clock, RateShares, Venue
+from flotilla.accounts import account_settings
 from infra.settings import Settings
 from venues.registry import builder
-
-MAIN = "main"
-
-# Groups of a venue's settings; any other word before a double underscore is an account.
-_GROUPS = frozenset(
-    {
-        "rate",
-        "sse",
-        "siwe",
-        "auth",
-        "bulk",
-        "fees",
-        "client_order_id",
-        "streams",
-        "dead_man",
-        "session",
-    }
-)
 
 
 class Directory:
@@ -74,28 +56,6 @@ class Directory:
 def adapter_settings(settings: Settings, name: str, account: str) -> Mapping[str, object]:
     """A venue's settings for one account, under the adapter's own names (`rate.order_per_min`).
 
-    Every account but `main` brings a credential of its own: two names for one account at the venue
-    would be two owners of its orders. ConfigurationFault when it does not, and for a name that is
-    not lower case.
+    ConfigurationFault as `account_settings` raises it.
     """
-    if account != account.lower():
-        raise ConfigurationFault(
-            f"account: '{account}' is not lower case, and names of variables tell no case apart; "
-            f"call it '{account.lower()}'"
-        )
-    given = settings.venue(name)
-    prefix = f"{account}__"
-    if account != MAIN and not any(key.startswith(prefix) for key in given.secrets):
-        raise ConfigurationFault(
-            f"account: {name} has no credential for account {account}; set "
-            f"FLOTILLA_VENUE_{name.upper()}__{account.upper()}__API_KEY_FILE, or use '{MAIN}'"
-        )
-    found: dict[str, object] = {}
-    own: dict[str, object] = {}
-    for key, value in {**given.values, **given.secrets}.items():
-        first, nested, rest = key.partition("__")
-        if not nested or first in _GROUPS:
-            found[key.replace("__", ".")] = value
-        elif first == account:
-            own[rest.replace("__", ".")] = value
-    return {**found, **own}
+    return account_settings(settings.venue(name), account)

@@ -2,10 +2,13 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-
-from temporalio.service import RPCError
+from typing import TYPE_CHECKING
 
 from desk.errors import Unavailable
+
+if TYPE_CHECKING:
+    # Every command loads this file, and those that speak to no server must not load a client.
+    from temporalio.service import RPCError
 
 
 class RefusedBySafety(Exception):
@@ -33,7 +36,7 @@ def innermost(error: BaseException) -> str:
     return str(error)
 
 
-def unanswered(what: str, error: RPCError) -> Unavailable:
+def unanswered(what: str, error: "RPCError") -> Unavailable:
     """A workflow was asked and nobody answered: most often no worker runs."""
     return Unavailable(
         f"{what}: no answer ({error.status.name.lower()}); is 'flotilla worker' running?"

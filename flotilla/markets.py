@@ -19,8 +19,10 @@ from desk.lifecycle import MarketState
 from flotilla.control import open_temporal
 from flotilla.failures import RefusedBySafety, innermost, unanswered
 from workflows import names
+from workflows.flatten import FlattenWorkflow
+from workflows.flatten_messages import StartFlatten, StopFlatten
 from workflows.market import MarketWorkflow
-from workflows.messages import MarketResult, StartMarket
+from workflows.messages import MarketResult, Request, StartMarket
 
 T = TypeVar("T")
 Handle = WorkflowHandle[MarketWorkflow, MarketResult]
@@ -46,6 +48,50 @@ async def start_market(spec: StartMarket) -> str:
                 f"Look at it with 'flotilla market show {spec.market.path}'"
             ) from error
         return await _after_preflight(handle)
+
+
+async def flatten_market(spec: StartFlatten) -> tuple[str, bool]:
+    """Have what is left of a market traded to zero; by which workflow, and whether it is new.
+
+    A market that is quoted flattens by its own workflow, with its own settings; else one of its own
+    is started, or the one that runs goes on as it is.
+    """
+    market = spec.market
+    owner, flatten_id = names.market_workflow_id(market), names.flatten_workflow_id(market)
+    async with open_temporal() as client:
+        quoted = client.get_workflow_handle_for(MarketWorkflow.run, owner)
+        try:
+            await quoted.signal(MarketWorkflow.flatten, Request(reason=spec.reason, by=spec.by))
+            return owner, False
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise unanswered(market.path, error) from error
+        try:
+            await client.start_workflow(
+                FlattenWorkflow.run,
+                spec,
+                id=flatten_id,
+                task_queue=names.CONTROL_QUEUE,
+                id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+                static_summary=f"flatten {market.path}",
+            )
+        except WorkflowAlreadyStartedError:
+            return flatten_id, False
+    return flatten_id, True
+
+
+async def abandon_flatten(market: MarketId, request: StopFlatten) -> str:
+    """End a flatten, whatever is left; ConfigurationFault when none runs for this market."""
+    async with open_temporal() as client:
+        flatten_id = names.flatten_workflow_id(market)
+        handle = client.get_workflow_handle_for(FlattenWorkflow.run, flatten_id)
+        try:
+            await handle.signal(FlattenWorkflow.stop, request)
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                raise ConfigurationFault(f"no flatten of {market.path} runs") from error
+            raise unanswered(market.path, error) from error
+    return flatten_id
 
 
 async def with_market(market_id: MarketId, work: Callable[[Handle], Awaitable[T]]) -> T:

@@ -2,20 +2,34 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack
+from contextlib import suppress
 from datetime import timedelta
 from typing import Final
 
 import pydantic
 from temporalio.client import Client
+from temporalio.common import WorkflowIDConflictPolicy
+from temporalio.service import RPCError
 from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
+from activities.drill import DrillActivities
+from activities.flatten import FlattenActivities
+from activities.guardian import GuardianActivities
 from activities.hedge import HedgeActivities
+from activities.kill import KillActivities
+from activities.losses import LossActivities
 from activities.market import MarketActivities
 from activities.ports import ActivityPorts
 from workflows import names
+from workflows.control import ControlWorkflow
+from workflows.daily_loss import DailyLossWorkflow
+from workflows.daily_loss_messages import WatchDailyLoss
+from workflows.drill import DrillWorkflow
+from workflows.flatten import FlattenWorkflow
+from workflows.guardian import GuardianWorkflow
 from workflows.hedge import HedgeWorkflow
+from workflows.kill import KillWorkflow
 from workflows.market import MarketWorkflow
 
 # Workflow files import these; loading them once instead of once a sandbox keeps starts fast.
@@ -26,11 +40,13 @@ ROLES: Final = frozenset({"market", "guardian"})
 MAX_MARKETS: Final = 400
 STICKY_TIMEOUT: Final = timedelta(seconds=2)
 HEARTBEAT_THROTTLE: Final = timedelta(seconds=1)
+_WATCHED_AGAIN_S: Final = 15.0
 
 
 def market_worker(client: Client, ports: ActivityPorts) -> Worker:
     """A worker that owns markets: their workflows, their sessions and their hedges."""
     activities, hedges = MarketActivities(ports), HedgeActivities(ports)
+    losses = LossActivities(ports)
     return _worker(
         client,
         names.MARKETS_QUEUE,
@@ -39,9 +55,9 @@ def market_worker(client: Client, ports: ActivityPorts) -> Worker:
             activities.preflight,
             activities.quote_session,
             activities.take_over,
-            activities.flatten_slice,
             activities.stand_down,
             activities.record_decision,
+            losses.latch_market,
             hedges.open_hedge,
             hedges.watch_hedge,
             hedges.send_hedge_slice,
@@ -51,9 +67,65 @@ def market_worker(client: Client, ports: ActivityPorts) -> Worker:
     )
 
 
+def control_worker(client: Client, ports: ActivityPorts) -> Worker:
+    """A worker that serves the brakes: what must work while no market worker does."""
+    drills, guardian = DrillActivities(ports), GuardianActivities(ports)
+    losses = LossActivities(ports)
+    kills = KillActivities(ports)
+    flattens = FlattenActivities(ports)
+    return _worker(
+        client,
+        names.CONTROL_QUEUE,
+        workflows=[
+            FlattenWorkflow,
+            DrillWorkflow,
+            GuardianWorkflow,
+            ControlWorkflow,
+            KillWorkflow,
+            DailyLossWorkflow,
+        ],
+        activities=[
+            flattens.flatten_take_over,
+            flattens.flatten_slice,
+            flattens.flatten_tell,
+            flattens.flatten_end,
+            drills.prepare_drill,
+            drills.see_quotes,
+            drills.drill_kill,
+            drills.drill_dead_man,
+            drills.drill_panic,
+            drills.clean_drill,
+            drills.record_drill,
+            guardian.look_for_unowned,
+            guardian.tell_findings,
+            losses.watch_losses,
+            losses.latch_scope,
+            kills.tell_board,
+            kills.record_kill,
+            kills.markets_in_scope,
+            kills.collect_answers,
+            kills.answer_kill,
+            kills.alarm_kill,
+            kills.lift_kill,
+            kills.kills_standing,
+        ],
+    )
+
+
+def own_worker(client: Client, ports: ActivityPorts) -> Worker:
+    """A worker that serves what must reach exactly this process."""
+    return _worker(
+        client,
+        names.worker_queue(ports.worker),
+        workflows=[],
+        activities=[KillActivities(ports).close_gates],
+    )
+
+
 def workers(client: Client, ports: ActivityPorts, role: str) -> Sequence[Worker]:
     """What a process of this role polls: every role serves the brakes, one quotes markets."""
-    return (market_worker(client, ports),) if role == "market" else ()
+    brakes = (control_worker(client, ports), own_worker(client, ports))
+    return (market_worker(client, ports), *brakes) if role == "market" else brakes
 
 
 def _worker(
@@ -85,7 +157,30 @@ async def run_worker(
     client: Client, ports: ActivityPorts, stop: asyncio.Event, *, role: str
 ) -> None:
     """Run until told to stop; sessions pull their quotes before it returns."""
-    async with AsyncExitStack() as running:
+    async with asyncio.TaskGroup() as tasks:
         for one in workers(client, ports, role):
-            await running.enter_async_context(one)
+            tasks.create_task(_serve(one, stop))
+        tasks.create_task(_keep_daily_loss(client, ports.fleet, stop))
+
+
+async def _serve(one: Worker, stop: asyncio.Event) -> None:
+    # Each on its own: none waits for another's long activities before it stops its sessions.
+    async with one:
         await stop.wait()
+
+
+async def _keep_daily_loss(client: Client, fleet: str, stop: asyncio.Event) -> None:
+    """Have the watch over daily losses run, also after somebody ended it."""
+    while not stop.is_set():
+        with suppress(RPCError):
+            await client.start_workflow(
+                DailyLossWorkflow.run,
+                WatchDailyLoss(fleet=fleet),
+                id=names.daily_loss_workflow_id(fleet),
+                task_queue=names.CONTROL_QUEUE,
+                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                static_summary=f"daily losses of fleet {fleet}",
+            )
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_WATCHED_AGAIN_S):
+                await stop.wait()

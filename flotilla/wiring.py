@@ -8,17 +8,24 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 from activities.ports import ActivityPorts
+from desk.control_ports import KillAnswers
+from desk.drill_ports import DrillBook, DrillGround
 from desk.errors import ConfigurationFault
+from desk.identity import MarketId
 from desk.ports import KillBoard, LedgerReader
 from flotilla.directory import Directory
 from flotilla.failures import one_fault
 from flotilla.meter import MarketMeter
+from flotilla.panic_process import run_panic
 from infra.clock import SystemClock
 from infra.kill_file import StateKillFile
 from infra.postgres.alerts import PostgresAlerts
+from infra.postgres.drills import PostgresDrills
 from infra.postgres.engine import open_database
 from infra.postgres.hedges import PostgresHedgeBook
 from infra.postgres.kill_answers import PostgresKillAnswers
+from infra.postgres.losses import PostgresLossBook
+from infra.postgres.ownership import PostgresOwnership
 from infra.postgres.reader import PostgresLedger
 from infra.postgres.schema import upgrade
 from infra.postgres.spool import Spool
@@ -64,15 +71,25 @@ async def open_ports(settings: Settings, telemetry: Telemetry) -> AsyncIterator[
             try:
                 yield ActivityPorts(
                     worker=worker_name(),
+                    fleet=settings.fleet,
                     venues=directory,
                     lease=leases,
                     lost=leases,
+                    holders=leases,
                     board=RedisKillBoard(redis, fleet=settings.fleet),
                     kill_file=StateKillFile(settings.state_dir / "KILL"),
                     writer=writer,
                     ledger=PostgresLedger(database),
                     hedges=PostgresHedgeBook(database),
                     answers=PostgresKillAnswers(database),
+                    ownership=PostgresOwnership(database),
+                    losses=PostgresLossBook(database),
+                    days=settings.days(),
+                    drills=DrillGround(
+                        markets=frozenset(map(MarketId.parse, settings.drill_markets)),
+                        book=PostgresDrills(database),
+                        panic=run_panic,
+                    ),
                     alerts=alerts,
                     clock=clock,
                     meter=lambda market: MarketMeter(telemetry, market),
@@ -106,6 +123,32 @@ async def open_ledger(settings: Settings) -> AsyncIterator[LedgerReader]:
     database = open_database(database_url)
     try:
         yield PostgresLedger(database)
+    finally:
+        await database.close()
+
+
+@asynccontextmanager
+async def open_kill_record(
+    settings: Settings,
+) -> AsyncIterator[tuple[LedgerReader, KillAnswers]]:
+    """Kills and their answers alone: needs Postgres and nothing else. Raises as `open_ports`."""
+    database_url = _named("FLOTILLA_DATABASE_URL", settings.database_url)
+    await upgrade(database_url)
+    database = open_database(database_url)
+    try:
+        yield PostgresLedger(database), PostgresKillAnswers(database)
+    finally:
+        await database.close()
+
+
+@asynccontextmanager
+async def open_drills(settings: Settings) -> AsyncIterator[DrillBook]:
+    """The record of drills alone: needs Postgres and nothing else. Raises as `open_ports`."""
+    database_url = _named("FLOTILLA_DATABASE_URL", settings.database_url)
+    await upgrade(database_url)
+    database = open_database(database_url)
+    try:
+        yield PostgresDrills(database)
     finally:
         await database.close()
 

@@ -26,6 +26,27 @@ class StateKillFile:
             return True
         return True
 
+    def since_ms(self) -> int | None:
+        """When the file last changed, unix milliseconds; None when absent or unreadable."""
+        try:
+            return os.lstat(self._path).st_mtime_ns // 1_000_000
+        except (OSError, ValueError):
+            return None
+
+    def write(self, reason: str) -> bool:
+        """Make the file, with this in it; False when one is there already, which is left alone.
+
+        OSError when the disk refuses.
+        """
+        path = Path(self._path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with path.open("x", encoding="utf-8") as file:
+                file.write(reason + "\n")
+        except FileExistsError:
+            return False
+        return True
+
     def reason(self) -> str:
         """What the file says, at most 1000 characters; empty when absent or empty."""
         try:

@@ -1,7 +1,7 @@
 """Every setting of a process, from its environment and from a stack running on this machine.
 
-The one rule: nothing else in the house reads the environment, and a bad value is told in one
-sentence that names the variable and the remedy.
+The one rule: nothing but this and `bare_settings` reads the environment, and a bad value is told in
+one sentence that names the variable and the remedy.
 """
 
 import difflib
@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, PrivateAttr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from temporalio.envconfig import ClientConfig, ClientConnectConfig
 
 from desk.errors import ConfigurationFault
+from desk.trading_day import DayRule, read_start, read_zone
 from infra.embedded.directory import Addresses, discover
 from infra.venue_settings import VENUE_PREFIX, VenueSettings, venue_settings
 
@@ -57,6 +58,32 @@ def _fleet(text: str) -> str:
     return text
 
 
+def _split(text: object) -> object:
+    return tuple(part.strip() for part in text.split(",")) if isinstance(text, str) else text
+
+
+def _markets(paths: tuple[str, ...]) -> tuple[str, ...]:
+    for path in paths:
+        if re.fullmatch(r"[^/,\s]+/[^/,\s]+/[^/,\s]+", path) is None:
+            raise ValueError(f"names '{path}', which is not VENUE/ACCOUNT/SYMBOL")
+    return paths
+
+
+_Markets = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split), AfterValidator(_markets)]
+
+
+def _day_start(text: str) -> str:
+    read_start(text)
+    return text
+
+
+def _day_zone(text: str) -> str:
+    read_zone(text)
+    return text
+
+
+_DayStart = Annotated[str, AfterValidator(_day_start)]
+_DayZone = Annotated[str, AfterValidator(_day_zone)]
 _Fleet = Annotated[str, AfterValidator(_fleet)]
 _Folder = Annotated[Path, AfterValidator(_folder)]
 
@@ -76,8 +103,20 @@ class Settings(BaseSettings):
     """Databases, logs and `services.json` of the embedded stack."""
     state_dir: _Folder = Path("state")
     """Folder of the `KILL` file."""
+    drill_markets: _Markets = ()
+    """Markets (`venue/account/symbol`, with commas between) where brakes may be rehearsed."""
+    drill_every_days: int = Field(default=30, ge=1, le=365)
+    """How often each brake is rehearsed on each of them."""
+    day_start: _DayStart = "00:00"
+    """When a trading day begins, `HH:MM` in `day_zone`; the same for every process of a fleet."""
+    day_zone: _DayZone = "UTC"
+    """The time zone of `day_start`, as an IANA name."""
     fleet: _Fleet = "main"
     """Which fleet this process belongs to."""
+    guardian_every_s: Annotated[int, Field(ge=5, le=300)] = 20
+    """Seconds between two looks at an account for orders and exposure that nobody owns."""
+    guardian_exposure: Literal["alarm", "flatten"] = "alarm"
+    """What is done about a position that nobody owns, beside telling a person."""
     telemetry: Literal["off", "console", "otlp"] = "off"
     """Where traces and metrics go."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -117,6 +156,10 @@ class Settings(BaseSettings):
         if not config.get("target_host") and self._stack.temporal_address:
             config["target_host"] = self._stack.temporal_address
         return config
+
+    def days(self) -> DayRule:
+        """When trading days begin."""
+        return DayRule.parse(self.day_start, self.day_zone)
 
     def venue(self, name: str) -> VenueSettings:
         """Settings of one venue; with nothing in it when none were given."""

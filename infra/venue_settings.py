@@ -12,7 +12,8 @@ from desk.errors import ConfigurationFault
 from infra.secrets import ask_for_secret, read_secret
 
 VENUE_PREFIX = "FLOTILLA_VENUE_"
-_SECRET_WORDS = ("key", "secret", "password", "passphrase", "token", "seed", "mnemonic")
+_SECRET_WORDS = ("key", "secret", "password", "passphrase", "token", "seed", "mnemonic", "jwt")
+_ELSEWHERE = ("_file", "_command")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +63,7 @@ def venue_settings(environment: Mapping[str, str]) -> dict[str, VenueSettings]:
         elif key.endswith("_command"):
             _once(variable, environment)
             held[key.removesuffix("_command")] = ask_for_secret(text, variable)
-        elif any(word in key.rpartition("__")[2].split("_") for word in _SECRET_WORDS):
+        elif names_a_secret(key):
             held[key] = text
         else:
             values[venue][key] = text
@@ -70,6 +71,23 @@ def venue_settings(environment: Mapping[str, str]) -> dict[str, VenueSettings]:
         name: VenueSettings(name=name, values=plain, secrets=secrets[name])
         for name, plain in values.items()
     }
+
+
+def venue_keys(environment: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    """Names of the settings given for each venue; reads no secret and passes over bad names."""
+    found: dict[str, list[str]] = {}
+    for variable, text in sorted(environment.items()):
+        if variable.startswith(VENUE_PREFIX) and text:
+            venue, _, key = variable.removeprefix(VENUE_PREFIX).lower().partition("__")
+            found.setdefault(venue, []).append(key)
+    return {venue: tuple(keys) for venue, keys in found.items()}
+
+
+def names_a_secret(key: str) -> bool:
+    """Whether a setting of this name holds a secret, or says where one is."""
+    return key.endswith(_ELSEWHERE) or any(
+        word in key.rpartition("__")[2].split("_") for word in _SECRET_WORDS
+    )
 
 
 def _split(variable: str) -> tuple[str, str]:

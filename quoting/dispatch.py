@@ -11,7 +11,7 @@ from typing import Protocol
 from desk.errors import VenueError
 from desk.identity import MarketId
 from desk.instrument import Instrument
-from desk.orders import AccountChange, Batch, BatchOutcome
+from desk.orders import AccountChange, Batch, BatchOutcome, RejectReason
 from desk.ports import Clock, LedgerWriter, Venue
 from desk.risk.approval import Approved
 from quoting.clearing import clear
@@ -115,7 +115,9 @@ class Dispatcher:
     async def _await_answer(self, batch: Batch, answer: Awaitable[BatchOutcome]) -> None:
         outcome = await answer
         self.unanswered -= 1
-        self._inbox.put(Answered(batch=batch, outcome=outcome))
+        self._inbox.put(
+            Answered(batch=batch, outcome=outcome, round_trip_ns=_round_trip_ns(outcome))
+        )
         self._meter.answered(outcome)
         record_answer(self._ledger, self._clock, self._market, outcome)
 
@@ -131,3 +133,11 @@ class Dispatcher:
                 at_ns=self._clock.monotonic_ns(),
             )
         )
+
+
+def _round_trip_ns(outcome: BatchOutcome) -> int | None:
+    """How long the venue took; what waited for our own budget or never left says nothing."""
+    unsent = any(order.reason is RejectReason.NOT_SENT for order in outcome.orders)
+    if outcome.answered_ns is None or outcome.retry_after_s is not None or unsent:
+        return None
+    return outcome.answered_ns - outcome.sent_ns

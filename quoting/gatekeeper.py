@@ -11,6 +11,7 @@ from desk.risk.limits import RiskLimits
 from desk.risk.order_rate import OrderRate
 from desk.units import Lots, Ticks
 from desk.working import WorkingOrder
+from quoting.headroom import Headroom
 from quoting.inbox import FundsSeen
 
 
@@ -21,15 +22,17 @@ class Gatekeeper:
         self._limits = GateLimits.of(instrument, limits)
         self._rate = OrderRate()
         self._funds: FundsSeen | None = None
+        self.headroom = Headroom(instrument, limits)
 
     @property
     def needs_funds(self) -> bool:
         """Whether any limit asks for the account's funds."""
         return self._limits.limits.needs_funds
 
-    def hear(self, funds: FundsSeen) -> None:
-        """Take what the venue said of the account."""
+    def hear(self, funds: FundsSeen, position: Lots) -> None:
+        """Take what the venue said of the account while the market's position was this."""
         self._funds = funds
+        self.headroom.hear(funds, position)
 
     def sent(self, batch: Batch, now_ns: int) -> None:
         """An approved batch goes out."""

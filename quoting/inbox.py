@@ -15,10 +15,15 @@ from desk.orders import AccountEvent, Balance, Batch, BatchOutcome
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answered:
-    """A batch was answered, or its outcome is unknown."""
+    """A batch was answered, or its outcome is unknown.
+
+    `round_trip_ns` is from the bytes handed over to the answer read, None when nothing was sent or
+    nothing was answered.
+    """
 
     batch: Batch
     outcome: BatchOutcome
+    round_trip_ns: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,14 +1,20 @@
-"""When a session must end: no permit, a loss limit, refusals that will not pass, books in doubt."""
+"""When a session must end: no permit, refusals, a trigger, a loss limit, books in doubt.
 
+The permit comes first, and the first reason found ends the session.
+"""
+
+from collections.abc import Sequence
 from decimal import Decimal
 
+from desk.daily_loss import LossVerdict, MarketDay
 from desk.lifecycle import SessionReason
 from desk.permit import Permit, Refusal
-from desk.records import KillEffect
+from desk.records import Kill, KillEffect
 from desk.units import NS_PER_S
 from quoting.actions import Leave
+from quoting.breakers import Breakers
 from quoting.refusals import Refusals
-from quoting.standing import Standing
+from quoting.standing import Equity, Standing
 
 _OUT_OF_STEP_NS = 5 * NS_PER_S
 
@@ -26,10 +32,19 @@ _LEAVE_FOR = {
 class Leaving:
     """Asks one after the other; the first that says so ends the session."""
 
-    def __init__(self, standing: Standing, refusals: Refusals, max_drawdown: Decimal) -> None:
+    def __init__(
+        self,
+        standing: Standing,
+        refusals: Refusals,
+        breakers: Breakers,
+        max_drawdown: Decimal,
+        day: MarketDay | None = None,
+    ) -> None:
         self._standing = standing
         self._refusals = refusals
+        self._breakers = breakers
         self._max_drawdown = max_drawdown
+        self._day = day
         self._out_of_step_since_ns: int | None = None
 
     def due(
@@ -41,14 +56,29 @@ class Leaving:
             return Leave(_why(permit, refusal), permit.explain(refusal))
         if failed_clear:
             return Leave(SessionReason.NOT_CLEARED, failed_clear)
-        if leaving := self._refusals.must_leave():
-            return leaving
-        return self._drawdown(mid_x2) or self._out_of_step(now_ns)
+        return (
+            self._refusals.must_leave()
+            or self._breakers.must_leave(now_ns)
+            or self._loss(permit, mid_x2)
+            or self._out_of_step(now_ns)
+        )
 
-    def _drawdown(self, mid_x2: int | None) -> Leave | None:
+    def _loss(self, permit: Permit, mid_x2: int | None) -> Leave | None:
         if mid_x2 is None:
             return None
         equity = self._standing.equity(mid_x2)
+        return self._daily_loss(permit, equity) or self._drawdown(equity)
+
+    def _daily_loss(self, permit: Permit, equity: Equity) -> Leave | None:
+        if self._day is None:
+            return None
+        finding = self._day.saw(equity.pnl)
+        permit.own_reduction = self._day.reduction
+        if finding.verdict is LossVerdict.HARD:
+            return Leave(SessionReason.DAILY_LOSS, finding.sentence)
+        return None
+
+    def _drawdown(self, equity: Equity) -> Leave | None:
         fall = equity.peak - equity.pnl
         if fall <= self._max_drawdown:
             return None
@@ -72,8 +102,20 @@ class Leaving:
         return None
 
 
+def killed(permit: Permit) -> Leave | None:
+    """The end that a kill in force asks for, whatever else the permit holds."""
+    if permit.kill_file:
+        return Leave(SessionReason.KILLED, permit.explain(Refusal.KILL_FILE))
+    if permit.stopping:
+        return Leave(_why(permit, Refusal.KILLED), permit.explain(Refusal.KILLED))
+    return None
+
+
+def reason_of(kills: Sequence[Kill]) -> SessionReason:
+    """How a session ends that these kills end."""
+    flatten = any(kill.effect is KillEffect.FLATTEN for kill in kills)
+    return SessionReason.KILLED_FLATTEN if flatten else SessionReason.KILLED
+
+
 def _why(permit: Permit, refusal: Refusal) -> SessionReason:
-    flatten = any(kill.effect is KillEffect.FLATTEN for kill in permit.stopping)
-    if refusal is Refusal.KILLED and flatten:
-        return SessionReason.KILLED_FLATTEN
-    return _LEAVE_FOR[refusal]
+    return reason_of(permit.stopping) if refusal is Refusal.KILLED else _LEAVE_FOR[refusal]

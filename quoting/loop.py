@@ -3,6 +3,7 @@
 Replay and live quoting drive the same `apply` and `decide`, so one journal explains both.
 """
 
+from dataclasses import replace
 from decimal import Decimal
 
 from desk.book import Book
@@ -17,12 +18,11 @@ from desk.orders import (
     OrderUpdate,
 )
 from desk.permit import Permit
-from desk.planning import PlanRules, plan
+from desk.planning import plan
 from desk.quoting.decide import QuoteModel, QuoteTarget
-from desk.quoting.view import Depth, View
-from desk.quoting.volatility import MinuteReturns
+from desk.records import Kill
 from desk.risk.gate import Denied
-from desk.units import NS_PER_MS, NS_PER_S, Side
+from desk.units import NS_PER_S
 from quoting.actions import (
     Action,
     AskFate,
@@ -34,6 +34,7 @@ from quoting.actions import (
     Withdraw,
 )
 from quoting.audit import Audit
+from quoting.breakers import Breakers
 from quoting.gatekeeper import Gatekeeper
 from quoting.health import Health
 from quoting.inbox import (
@@ -48,9 +49,11 @@ from quoting.inbox import (
 )
 from quoting.leaving import Leaving
 from quoting.progress import LatencySamples, SessionProgress
+from quoting.pulls import Pulls
 from quoting.refusals import Refusals, left_stale
 from quoting.setup import LoopSetup
 from quoting.shown import shown_quotes
+from quoting.sight import Sight
 from quoting.standing import Equity, Standing
 from quoting.working_orders import WorkingOrders
 
@@ -58,7 +61,6 @@ _PATIENCE_NS = 60 * NS_PER_S
 _STALE_REST_NS = NS_PER_S
 _ASK_AGAIN_NS = NS_PER_S
 _LOST_TRACK = "orders to be replaced were gone, time after time"
-_SAMPLE_S, _SAMPLES = 1, 10
 
 
 class MarketLoop:
@@ -82,42 +84,32 @@ class MarketLoop:
             epoch=setup.epoch,
             whole_ladders=setup.capabilities.atomic_ladder,
         )
-        self._returns = MinuteReturns(sample_s=_SAMPLE_S, min_samples=_SAMPLES)
         self._model = QuoteModel.prepare(setup.parameters, setup.instrument)
         self.gate = Gatekeeper(setup.instrument, setup.limits)
-        self._refusals = Refusals()
+        self._sight = Sight(self._book, self._model, self.orders, setup.prior_sigma_bps)
+        self._refusals = Refusals(setup.instrument)
+        self._breakers = Breakers(setup)
         self.standing = Standing(
             setup.instrument,
             setup.facts,
             known_since_ms=setup.known_since_ms,
             known=setup.known,
         )
-        self._leaving = Leaving(self.standing, self._refusals, setup.limits.max_drawdown)
-        self._rules = PlanRules(
-            symbol=setup.instrument.symbol,
-            tolerance_bps=setup.parameters.requote_tolerance_bps,
-            debounce_ns=setup.parameters.debounce_ms * NS_PER_MS,
-            atomic_ladder=setup.capabilities.atomic_ladder,
-            replaces_orders=setup.capabilities.replaces_orders,
-            max_batch_orders=setup.capabilities.max_batch_orders,
+        self._leaving = Leaving(
+            self.standing, self._refusals, self._breakers, setup.limits.max_drawdown, setup.day
         )
+        self._rules = setup.rules
+        self._slow_rules = replace(self._rules, debounce_ns=2 * self._rules.debounce_ns)
         self._phase, self._reason = Phase.WAITING, "no book yet"
         self._now_ns = 0
-        self._touch: tuple[int, int] | None = None
-        self._depth: Depth | None = None
-        self._book_heard_ns = 0
-        self._mid_x2: int | None = None
         self._waiting_since_ns: int | None = None
         self._last_sent_ns = 0
         self._caused_ns: int | None = None
         self._resnapshot: str | None = None
         self._orphans: tuple[str, ...] = ()
-        self._must_pull = ""
-        self._failed_clear = ""
-        self._unanswered: set[str] = set()
-        self._clear_again = ""
-        self._clear_running = False
-        self._cycle = self._requotes = self._clears = 0
+        self._pulls = Pulls()
+        self._only_reducing = False
+        self._cycle = self._requotes = 0
 
     # --- events ------------------------------------------------------------------------------
 
@@ -141,7 +133,7 @@ class MarketLoop:
             case AuditBegun() | Audited():
                 self._take_audit(event)
             case FundsSeen():
-                self.gate.hear(event)
+                self.gate.hear(event, self.standing.position)
             case Tick():
                 self._now_ns = event.now_ns
         return ()
@@ -172,21 +164,32 @@ class MarketLoop:
     def _decide(self, now_ns: int) -> list[Action]:
         if self._phase is Phase.LEAVING:
             return []
-        if leaving := self._leaving.due(self.permit, self._mid_x2, now_ns, self._failed_clear):
+        if leaving := self._leaving_now(now_ns):
             self._phase, self._reason = Phase.LEAVING, leaving.message
             return [leaving]
+        self._obey_reduce_only()
         if self._resnapshot is not None:
             reason, self._resnapshot = self._resnapshot, None
             return [*self._pull(reason), Resnapshot(reason)]
-        if self._clear_again and not (self._unanswered or self._clear_running):
-            return self._clear(self._clear_again)
+        if again := self._pulls.due_again:
+            return self._clear(again)
         if self._phase is Phase.CLEARING:
             return []
-        if self._must_pull or self._refusals.lost_track:
+        if self._pulls.wanted or self._refusals.lost_track:
             # Orders we do not know of may rest: everything goes, known or not.
-            reason, self._must_pull = self._must_pull or _LOST_TRACK, ""
+            reason, self._pulls.wanted = self._pulls.wanted or _LOST_TRACK, ""
             return self._clear(reason)
         return [*self._settle(now_ns), *self._go_on(now_ns)]
+
+    def _leaving_now(self, now_ns: int) -> Leave | None:
+        return self._leaving.due(self.permit, self._sight.mid_x2, now_ns, self._pulls.failed)
+
+    def _obey_reduce_only(self) -> None:
+        """What rests and adds risk goes at once, not when its price moves next."""
+        kill, before = self.permit.reduce_only, self._only_reducing
+        self._only_reducing = kill is not None
+        if kill is not None and not before and self.orders.open:
+            self._pulls.wanted = _reduction(kill)
 
     def _go_on(self, now_ns: int) -> list[Action]:
         if trouble := self._health.trouble(now_ns) or self._nobody_else():
@@ -215,7 +218,7 @@ class MarketLoop:
         return []
 
     def _nobody_else(self) -> str:
-        return "" if self._touch is not None else "book: nobody but us quotes a side"
+        return "book: nobody but us quotes a side" if self._sight.nobody_else else ""
 
     def _pull(self, reason: str) -> list[Action]:
         """Cancel first, then look: everything goes, and nothing is sent until it is verified."""
@@ -226,11 +229,8 @@ class MarketLoop:
 
     def _clear(self, reason: str) -> list[Action]:
         self._phase, self._reason = Phase.CLEARING, reason
-        self._clears += 1
         self._refusals.start_over()
-        self._clear_running = True
-        # A cancel-all may overtake a batch on its way: that batch asks for a second one.
-        self._clear_again = reason if self._unanswered else ""
+        self._pulls.begin(reason)
         return [ClearAll(reason)]
 
     def _quote(self, now_ns: int) -> list[Action]:
@@ -239,7 +239,7 @@ class MarketLoop:
             # What rests grows stale meanwhile; cancels have a budget of their own.
             long = self._refusals.rest_left_ns(now_ns) > _STALE_REST_NS
             return self._pull("told to wait") if long else []
-        if self._awaits_answer() or self._refusals.stale_view(self._book_heard_ns, now_ns):
+        if self._awaits_answer() or self._refusals.stale_view(self._sight.heard_ns, now_ns):
             return []
         target = self._target(now_ns)
         self._reason = target.reason
@@ -249,7 +249,7 @@ class MarketLoop:
         planned = plan(
             target.levels,
             self.orders.open,
-            rules=self._rules,
+            rules=self._slow_rules if self._breakers.slow else self._rules,
             identity=(self._tag, self._setup.epoch, self._cycle + 1),
             now_ns=now_ns,
             last_sent_ns=self._last_sent_ns or None,
@@ -259,7 +259,7 @@ class MarketLoop:
         verdict = self.gate.review(
             planned.batch,
             now_ns=now_ns,
-            mid_x2=self._mid_x2 or 0,
+            mid_x2=self._sight.mid_x2 or 0,
             book_age_ns=self._book.age_ns(now_ns),
             account_age_ns=now_ns - self._health.account_heard_ns,
             positions=(self.standing.position, self.standing.folded),
@@ -273,7 +273,7 @@ class MarketLoop:
         self._last_sent_ns = now_ns
         self.gate.sent(planned.batch, now_ns)
         self.orders.sent(planned.batch)
-        self._unanswered.add(planned.batch.batch_id)
+        self._pulls.sent(planned.batch.batch_id)
         return [SendBatch(verdict, self._caused_ns)]
 
     def _awaits_answer(self) -> bool:
@@ -281,47 +281,37 @@ class MarketLoop:
         return self._rules.atomic_ladder and self.orders.busy
 
     def _target(self, now_ns: int) -> QuoteTarget:
-        assert self._touch is not None  # noqa: S101 - `_nobody_else` was asked before
-        best_bid, best_ask = self._touch
         # The venue's word and the sum of fills differ while one of them is late.
         inventory = max(self.standing.position, self.standing.folded, key=abs)
-        target = self._model.target(
-            View(
-                best_bid=best_bid,
-                best_ask=best_ask,
-                mid_x2=best_bid + best_ask,
-                inventory=inventory,
-                sigma_bps=self._sigma_bps(),
-                depth=self._depth,
-            )
+        view = self._sight.view(inventory)
+        target = self.gate.headroom.within(
+            self._model.target(view), inventory, view.mid_x2, now_ns
         )
-        return self._refusals.allowed(target, inventory, now_ns)
-
-    def _sigma_bps(self) -> Decimal | None:
-        own = self._returns.sigma_bps()
-        return self._setup.prior_sigma_bps if own is None else own
+        if (kill := self.permit.reduce_only) is None:
+            target = self._refusals.allowed(target, inventory, now_ns)
+        else:
+            sure = self.standing.certain
+            target = self._refusals.allowed(target, sure, now_ns, forbidden=_reduction(kill))
+        if slowed := self._breakers.said:
+            target = replace(target, reason="; ".join(filter(None, (target.reason, slowed))))
+        return target
 
     # --- bookkeeping -------------------------------------------------------------------------
 
     def _take_feed(self, event: FeedEvent) -> None:
         self._resnapshot = self._health.feed(event) or self._resnapshot
-        self._caused_ns = self._book_heard_ns = event.received_ns
-        # The venue's book shows our own orders too; a mid that follows them drifts with our skew.
-        bids, asks = self.orders.lots_by_price(Side.BUY), self.orders.lots_by_price(Side.SELL)
-        bid = self._book.best_of_others(Side.BUY, bids)
-        ask = self._book.best_of_others(Side.SELL, asks)
-        self._touch = None if bid is None or ask is None else (bid, ask)
-        if bid is not None and ask is not None:
-            self._mid_x2, self._depth = bid + ask, self._model.depth(self._book, bids, asks)
-            self._returns.observe(bid + ask, event.received_ns)
+        self._caused_ns = event.received_ns
+        self._sight.look(event)
 
     def _hear(self, fills: tuple[Fill, ...]) -> tuple[Fill, ...]:
         new = tuple(fill for fill in fills if self.standing.hear(fill))
         for fill in new:
             self.orders.filled(fill)
+            self._breakers.filled(fill)
         return new
 
     def _take_update(self, event: OrderUpdate) -> None:
+        self._breakers.hear_update(event, self.orders.order(event.client_order_id), self._now_ns)
         self.orders.updated(event, self._now_ns)
         self._refusals.hear_update(event, self._now_ns)
         stray = event.resting and not self.orders.knows(event.client_order_id)
@@ -332,34 +322,32 @@ class MarketLoop:
     def _take_answer(self, event: Answered | Cleared | Settled) -> None:
         match event:
             case Answered():
-                self._unanswered.discard(event.batch.batch_id)
+                self._pulls.answered(event.batch.batch_id)
                 self.orders.answered(event.batch, event.outcome, self._now_ns)
                 self._refusals.hear(event.outcome, self._now_ns)
-                if not self._must_pull and left_stale(event.batch, event.outcome):
-                    self._must_pull = "a refused replace or cancel left an old quote resting"
+                self._breakers.hear(event, self._now_ns)
+                if not self._pulls.wanted and left_stale(event.batch, event.outcome):
+                    self._pulls.wanted = "a refused replace or cancel left an old quote resting"
             case Cleared():
-                self._take_cleared(event)
+                if self._pulls.ended(event):
+                    self._all_gone()
             case Settled():
                 lingering = self.orders.settled(
                     event.client_order_id, self._now_ns, resting=event.resting
                 )
                 self._orphans += (lingering,) if lingering else ()
 
-    def _take_cleared(self, event: Cleared) -> None:
-        self._clear_running = False
-        if not event.verified:
-            self._failed_clear = event.message or "orders could not be cleared"
-        elif not self._clear_again:
-            self.orders.cleared()
-            if self._phase is Phase.CLEARING:
-                self._phase = Phase.WAITING
+    def _all_gone(self) -> None:
+        self.orders.cleared()
+        if self._phase is Phase.CLEARING:
+            self._phase = Phase.WAITING
 
     def _take_audit(self, event: AuditBegun | Audited) -> None:
         if isinstance(event, AuditBegun):
             self._audit.begin(self.orders)
             return
         findings = self._audit.judge(event, self.orders, self._last_sent_ns)
-        self._must_pull = findings.start_over or self._must_pull
+        self._pulls.wanted = findings.start_over or self._pulls.wanted
         self._orphans += findings.orphans
         for client_id in findings.ghosts:
             self.orders.doubt(client_id, self._now_ns)
@@ -368,7 +356,8 @@ class MarketLoop:
 
     def equity(self) -> Equity | None:
         """PnL and peak now, None without a mid."""
-        return None if self._mid_x2 is None else self.standing.equity(self._mid_x2)
+        mid_x2 = self._sight.mid_x2
+        return None if mid_x2 is None else self.standing.equity(mid_x2)
 
     def progress(self, latency: LatencySamples) -> SessionProgress:
         """Picture of this moment for heartbeats and the market's page."""
@@ -384,16 +373,22 @@ class MarketLoop:
             rejects=self._refusals.rejects,
             denials=self._refusals.denials,
             unresolved=self._refusals.unresolved,
-            clears=self._clears,
+            clears=self._pulls.made,
             bids=bids,
             asks=asks,
             inventory=instrument.quantity(self.standing.position),
             pnl=round(equity.pnl, 4) if equity else Decimal(0),
             peak=round(equity.peak, 4) if equity else None,
             mid=equity.mid if equity else None,
-            sigma_bps=self._sigma_bps(),
+            sigma_bps=self._sight.sigma_bps(),
             tick_to_wire_p50_ms=latency.percentile_ms(50),
             tick_to_wire_p99_ms=latency.percentile_ms(99),
             parameters_version=self._setup.parameters.version,
             foreign_orders=self._audit.foreign,
+            round_trip_p95_ms=self._breakers.p95_ms,
+            usual_round_trip_ms=self._breakers.usual_ms,
         )
+
+
+def _reduction(kill: Kill) -> str:
+    return f"only reducing, by {kill.scope}, set by {kill.by}: {kill.reason}"

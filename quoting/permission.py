@@ -1,7 +1,7 @@
 """Asking before acting: the kills in force, and the lease."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from desk.errors import Unavailable
 from desk.identity import MarketId
@@ -31,11 +31,17 @@ async def wait_for_lease(
     ttl_ms: int,
     *,
     beat: Callable[[], None],
-) -> None:
-    """Take the lease, waiting for a dead owner's to expire. Unavailable when it stays taken."""
+    stopped: Callable[[], Awaitable[bool]] | None = None,
+) -> bool:
+    """Take the lease, waiting for a dead owner's to expire. Unavailable when it stays taken.
+
+    False, without the lease, as soon as `stopped` says that there is nothing to wait for.
+    """
     for _ in range(int(_PATIENCE * ttl_ms / 1000 / _POLL_S)):
+        if stopped is not None and await stopped():
+            return False
         if await lease.acquire(market, epoch, owner, ttl_ms):
-            return
+            return True
         beat()
         await asyncio.sleep(_POLL_S)
     raise Unavailable(f"lease of {market.path} is held by somebody else and does not expire")

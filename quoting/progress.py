@@ -13,6 +13,7 @@ class SessionProgress:
     Money in quote currency, `inventory` in base units, `bids` and `asks` as `size @ price`.
     `foreign_orders` rest in this market without being ours, and are left alone.
     `dead_man_until_ms` is until when the venue's timer is armed, unix milliseconds of our clock.
+    `usual_round_trip_ms` is what the latency trigger measures orders' round trips by.
     """
 
     epoch: int
@@ -37,6 +38,8 @@ class SessionProgress:
     parameters_version: int = 1
     foreign_orders: int = 0
     dead_man_until_ms: int | None = None
+    round_trip_p95_ms: Decimal | None = None
+    usual_round_trip_ms: Decimal | None = None
 
 
 class LatencySamples:

@@ -4,13 +4,15 @@ A margin refusal is a signal to de-risk, never one to retry (ocx.md section 6.3)
 """
 
 from dataclasses import dataclass, replace
+from math import ceil
 
 from desk.identity import OrderIdentity, Slot
+from desk.instrument import Instrument
 from desk.lifecycle import SessionReason
 from desk.orders import Batch, BatchOutcome, OrderUpdate, OutcomeKind, RejectReason
-from desk.quoting.decide import QuoteTarget
+from desk.quoting.decide import QuoteTarget, TargetLevel
 from desk.risk.gate import DenialReason, Denied
-from desk.units import NS_PER_S, Lots
+from desk.units import NS_PER_S, Lots, Ticks
 from quoting.actions import Leave
 
 _MARGIN_REST_NS = 30 * NS_PER_S
@@ -43,7 +45,8 @@ _ROUTINE = frozenset(
 class Refusals:
     """Counts refusals of one session and draws the consequences."""
 
-    def __init__(self) -> None:
+    def __init__(self, instrument: Instrument) -> None:
+        self._instrument = instrument
         self.rejects = 0
         self.denials = 0
         self.unresolved = 0
@@ -157,18 +160,35 @@ class Refusals:
         """The end of the session, if refusals demand it."""
         return self._leave
 
-    def allowed(self, target: QuoteTarget, inventory: Lots, now_ns: int) -> QuoteTarget:
-        """What of a target may be sent just now: without slots at rest, perhaps only reducing."""
-        return self._slots.without_resting(self._only_reducing(target, inventory, now_ns), now_ns)
+    def allowed(
+        self, target: QuoteTarget, inventory: Lots, now_ns: int, forbidden: str = ""
+    ) -> QuoteTarget:
+        """What of a target may be sent just now: without slots at rest, perhaps only reducing.
 
-    def _only_reducing(self, target: QuoteTarget, inventory: Lots, now_ns: int) -> QuoteTarget:
-        """After a refusal for margin or funds: keep only the side that reduces the inventory."""
-        if now_ns >= self._reduce_until_ns:
-            return target
-        levels = tuple(level for level in target.levels if level.slot.side.sign * inventory < 0)
-        return replace(
-            target, levels=levels, reason="only reducing after a refusal for margin or funds"
-        )
+        `forbidden` says why no new risk may be taken at all, empty when it may.
+        """
+        if forbidden:
+            target = self._no_new_risk(target, inventory, forbidden)
+        elif now_ns < self._reduce_until_ns:
+            said = "only reducing after a refusal for margin or funds"
+            target = replace(target, levels=_reducing(target, inventory), reason=said)
+        return self._slots.without_resting(target, now_ns)
+
+    def _no_new_risk(self, target: QuoteTarget, inventory: Lots, why: str) -> QuoteTarget:
+        """The side that reduces, and all of it together no more than there is to reduce."""
+        left, levels = abs(inventory), list[TargetLevel]()
+        for level in _reducing(target, inventory):
+            lots = min(level.lots, left)
+            if lots < self._least(level.price):
+                break
+            levels.append(replace(level, lots=lots))
+            left -= lots
+        return replace(target, levels=tuple(levels), reason=why)
+
+    def _least(self, price: Ticks) -> Lots:
+        """Fewest lots the venue takes at a price."""
+        one = self._instrument.notional(price, 1)
+        return max(1, self._instrument.min_lots, ceil(self._instrument.min_notional / one))
 
 
 @dataclass(slots=True, kw_only=True)
@@ -184,6 +204,9 @@ class _Refused:
 
 class SlotRests:
     """Places of the ladder that are refused again and again: three times in a row, then a rest.
+
+    That is the gentle answer to prices a venue will not have just now; the very same request
+    refused three times with the same word ends the session (`quoting/breakers.py`).
 
     After 30 s the place is tried once; if it is refused again it rests again. Routine refusals do
     not count. Orders are told apart by epoch and cycle: one order counts once, and what is heard of
@@ -245,6 +268,10 @@ class SlotRests:
         ]
         reason = "; ".join([*filter(None, [target.reason]), *said])
         return replace(target, levels=levels, reason=reason)
+
+
+def _reducing(target: QuoteTarget, inventory: Lots) -> tuple[TargetLevel, ...]:
+    return tuple(level for level in target.levels if level.slot.side.sign * inventory < 0)
 
 
 def left_stale(batch: Batch, outcome: BatchOutcome) -> bool:

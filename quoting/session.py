@@ -7,7 +7,7 @@ asked to list zero before `run` returns.
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from desk.errors import VenueError
@@ -18,9 +18,12 @@ from desk.ports import Clock, KillBoard, KillFile, LeasePort, LedgerWriter, Venu
 from desk.records import EquityMark, FillSeen
 from desk.units import NS_PER_MS
 from quoting.actions import Action, AskFate, ClearAll, Leave, Resnapshot, SendBatch, Withdraw
+from quoting.answering import KillReply
 from quoting.clearing import ClearReport, clear
 from quoting.dispatch import Dispatcher, SessionMeter
-from quoting.inbox import AuditBegun, Audited, FundsSeen, Inbox, InboxEvent, Tick
+from quoting.funds import AccountFunds
+from quoting.gates import Gates
+from quoting.inbox import AuditBegun, Audited, Inbox, InboxEvent, Tick
 from quoting.loop import MarketLoop
 from quoting.progress import LatencySamples, SessionProgress
 from quoting.watch import Watch
@@ -31,6 +34,7 @@ _CLEAR_GIVE_UP_S = 20.0
 _LATE_FILLS_S = 0.3
 _LATE_BOOKING_S = 6.0
 _FUNDS_S = 5.0
+_WATCHED_FUNDS_S = 15.0
 _FILLS_OVERLAP_MS = 60_000
 _CANCEL_AGAIN_S = 1.0
 
@@ -46,6 +50,8 @@ class SessionPorts:
     ledger: LedgerWriter
     clock: Clock
     meter: SessionMeter
+    gates: Gates = field(default_factory=Gates)
+    funds: AccountFunds = field(default_factory=AccountFunds)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +91,8 @@ class Session:
         self._report = report
         self._inbox = Inbox(self._handle)
         self._left: asyncio.Future[Leave] | None = None
+        self.cleared = False
+        """Whether the venue was seen to list zero orders when it left."""
         self._dispatcher: Dispatcher | None = None
         self._latency = LatencySamples()
         self._watch = Watch(
@@ -95,6 +103,15 @@ class Session:
             permit=loop.permit,
             ports=ports,
             may_renew=lambda: loop.defends_its_orders,
+            wake=lambda: self._inbox.put(Tick(ports.clock.monotonic_ns())),
+        )
+        self._reply = KillReply(
+            market=market,
+            epoch=epoch,
+            owner=owner,
+            permit=loop.permit,
+            ledger=ports.ledger,
+            clock=ports.clock,
         )
 
     async def run(self) -> SessionEnd:
@@ -108,9 +125,9 @@ class Session:
                 report = await _undisturbed(self._leave_market(background))
         except BaseExceptionGroup:
             # A bug in one of our own tasks: what it left at the venue goes first.
-            await _undisturbed(self._leave_market(()))
+            self.cleared = (await _undisturbed(self._leave_market(()))).verified
             raise
-        cleared = report.verified
+        self.cleared = cleared = report.verified
         return SessionEnd(
             reason=leave.reason if cleared else SessionReason.NOT_CLEARED,
             message=leave.message if cleared else report.message,
@@ -184,6 +201,7 @@ class Session:
             self._watch.lease(),
             self._watch.board(),
             self._watch.board_changes(),
+            self._watch.gates(),
             self._watch.clock(),
             self._watch.ledger(),
             self._watch.dead_man(),
@@ -218,14 +236,17 @@ class Session:
     async def _leave_market(self, background: Sequence[asyncio.Task[None]]) -> ClearReport:
         """Send nothing more, cancel everything, hear late fills out, and end our own tasks."""
         self._loop.leave()
-        on_its_way = self._dispatcher is not None and self._dispatcher.unanswered > 0
-        on_its_way = on_its_way or self._loop.orders.unbooked
+        unanswered = self._dispatcher.unanswered if self._dispatcher is not None else 0
+        self._reply.gate_closed(unanswered)
+        on_its_way = unanswered > 0 or self._loop.orders.unbooked
         report = await self._clear_market()
+        self._reply.cancelled(report)
         if on_its_way and self._dispatcher is not None:
             # The first cancel-all may have overtaken what was still on its way.
             await self._dispatcher.settled()
             await self._booked()
             report = await self._clear_market()
+        self._reply.cleared(report)
         await asyncio.sleep(_LATE_FILLS_S)
         self._inbox.close()
         await self._ports.ledger.flush(self._loop.permit.max_ledger_behind_s)
@@ -278,14 +299,13 @@ class Session:
             )
 
     async def _funds(self) -> None:
-        """Read the account's funds now and then, where a limit asks for them."""
-        clock = self._ports.clock
-        while self._loop.gate.needs_funds:
-            asked_ns = clock.monotonic_ns()
+        """Read the account's funds now and then; less often where only an alarm asks for them."""
+        ports = self._ports
+        every_s = _FUNDS_S if self._loop.gate.needs_funds else _WATCHED_FUNDS_S
+        while True:
             with suppress(VenueError):  # what was read before grows old by itself
-                funds = await self._ports.venue.account.balance()
-                self._inbox.put(FundsSeen(funds=funds, asked_ns=asked_ns))
-            await asyncio.sleep(_FUNDS_S)
+                self._inbox.put(await ports.funds.read(ports.venue, ports.clock, every_s / 2))
+            await asyncio.sleep(every_s)
 
     async def _audits(self) -> None:
         """Compare what we think rests with what the venue lists; reads only."""

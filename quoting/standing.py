@@ -52,6 +52,13 @@ class Standing:
         """Whether the venue's position equals the sum of our fills."""
         return self.position == self.folded
 
+    @property
+    def certain(self) -> Lots:
+        """What is held by both words, the venue's and our fills': no more may be reduced."""
+        if self.position * self.folded <= 0:
+            return 0
+        return min(self.position, self.folded, key=abs)
+
     def hear(self, fill: Fill) -> bool:
         """Fold one fill; False when it was heard or booked before."""
         if fill.traded_at_ms < self._known_since_ms or fill.trade_id in self._known:

@@ -12,6 +12,7 @@ from desk.identity import MarketId
 from desk.permit import Permit
 from desk.ports import Clock, KillBoard, LeasePort, LedgerWriter, Venue
 from desk.units import NS_PER_MS, NS_PER_S
+from quoting.gates import Gates
 
 _BOARD_POLL_S = 0.5
 _BOARD_VALID_S = 2
@@ -46,6 +47,10 @@ class WatchedPorts(Protocol):
     def clock(self) -> Clock:
         """Our clock."""
 
+    @property
+    def gates(self) -> Gates:
+        """Kills told directly to this process."""
+
 
 class Watch:
     """Tasks that move a permit's deadlines forward, each only by what it confirmed itself."""
@@ -60,6 +65,7 @@ class Watch:
         permit: Permit,
         ports: WatchedPorts,
         may_renew: Callable[[], bool],
+        wake: Callable[[], None],
     ) -> None:
         self._market = market
         self._epoch = epoch
@@ -68,6 +74,8 @@ class Watch:
         self._permit = permit
         self._ports = ports
         self._may_renew = may_renew
+        self._wake = wake
+        self._on_board = permit.kills
         self._board_changed = asyncio.Event()
 
     async def lease(self) -> None:
@@ -93,11 +101,12 @@ class Watch:
             self._board_changed.clear()
             asked_ns = self._ports.clock.monotonic_ns()
             try:
-                self._permit.kills = await self._ports.board.kills(self._market)
+                self._on_board = await self._ports.board.kills(self._market)
                 self._permit.board_until_ns = asked_ns + _BOARD_VALID_S * NS_PER_S
             except Unavailable:
                 await asyncio.sleep(_SOON_S)
                 continue
+            self._take_kills()
             try:
                 async with asyncio.timeout(_BOARD_POLL_S):
                     await self._board_changed.wait()
@@ -111,6 +120,12 @@ class Watch:
                 await self._ports.board.watch(self._board_changed.set)
             except Unavailable:
                 await asyncio.sleep(_SOON_S)
+
+    async def gates(self) -> None:
+        """Hear kills told to this process, in the moment they are told."""
+        with self._ports.gates.heard_by(self._take_kills):
+            self._take_kills()
+            await asyncio.Event().wait()
 
     async def clock(self) -> None:
         """Compare the venue's clock with ours."""
@@ -144,3 +159,9 @@ class Watch:
                     if failures >= _FAILURES:
                         self._permit.dead_man_until_ns = 0
             await asyncio.sleep(_SOON_S if failures else _DEAD_MAN_POLL_S)
+
+    def _take_kills(self) -> None:
+        kills = self._ports.gates.merged(self._market, self._on_board)
+        if kills != self._permit.kills:
+            self._permit.kills = kills
+            self._wake()

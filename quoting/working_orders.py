@@ -73,6 +73,11 @@ class WorkingOrders:
             one.state is _IN_FLIGHT or one.state is _UNRESOLVED for one in self._open.values()
         )
 
+    def order(self, client_id: str) -> NewOrder | None:
+        """The order with this id, also for a while after it has ended."""
+        working = self._open.get(client_id)
+        return self._closed.get(client_id) if working is None else working.order
+
     def knows(self, client_id: str) -> bool:
         """Whether this order may rest or fill as far as we know."""
         return client_id in self._open

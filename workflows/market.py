@@ -4,33 +4,35 @@ The state machine is `desk/lifecycle.py`; this file asks activities to do what e
 Limits: tens of signals an hour, one run per session window; no market data comes this way.
 """
 
+from contextlib import suppress
 from datetime import timedelta
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, ApplicationError, CancelledError
-
-from activities.market import MarketActivities
-from activities.messages import (
-    DecisionInput,
-    FlattenSliceInput,
-    PreflightInput,
-    SessionInput,
-    SessionResult,
-    StandDownInput,
-    TakeOverInput,
+from temporalio.exceptions import (
+    ActivityError,
+    ApplicationError,
+    ChildWorkflowError,
+    FailureError,
+    WorkflowAlreadyStartedError,
 )
+
+from activities.messages import SessionResult
+from desk.flattening import pause_s
 from desk.lifecycle import (
     Command,
     MarketState,
     SessionReason,
-    after_command,
-    after_session,
-    hold_seconds,
+    cool_down_seconds,
     may,
 )
 from desk.quoting.parameters import QuoteParameters
 from quoting.progress import SessionProgress
 from workflows import names, policies
+from workflows.aftermath import aftermath
+from workflows.flatten import FlattenWorkflow
+from workflows.flatten_messages import FlattenResult
+from workflows.lost import why_lost
+from workflows.market_asks import MarketAsks
 from workflows.messages import (
     MarketResult,
     MarketStatus,
@@ -39,12 +41,15 @@ from workflows.messages import (
     StartMarket,
     StopMarket,
 )
-from workflows.page import details_page, session_sentence
+from workflows.page import details_page
 from workflows.record import MarketRecord
 
-_SLOWEST_SLICE_S = 60
 _ALERTS = frozenset({MarketState.FLATTENING, MarketState.HOLDING})
 _LIVE = frozenset({MarketState.STARTING, MarketState.QUOTING})
+_MAY_CONTINUE = frozenset({MarketState.QUOTING, MarketState.HOLDING, MarketState.PAUSED})
+_TRIED_OUT = frozenset({SessionReason.WORKER_LOST, SessionReason.FAILED})
+_CLEARED = "its orders were cleared"
+_UNCLEARED = "its orders could not be cleared and may still rest at the venue"
 
 
 @workflow.defn(name=names.MARKET_WORKFLOW)
@@ -55,7 +60,9 @@ class MarketWorkflow:
     def __init__(self, start: StartMarket) -> None:
         self._start = start
         self._record = MarketRecord(start)
+        self._asks = MarketAsks(start, self._record)
         self._wake = False
+        self._resumed = False
         self._abandon_exit = False
 
     @workflow.run
@@ -65,6 +72,7 @@ class MarketWorkflow:
             self._check_id()
             await self._open()
         while self._record.state is not MarketState.STOPPED:
+            await self._continue_if_long()
             match self._record.state:
                 case MarketState.QUOTING:
                     await self._quote()
@@ -90,19 +98,7 @@ class MarketWorkflow:
 
     async def _open(self) -> None:
         self._note(MarketState.STARTING, "start requested")
-        report = await workflow.execute_activity_method(
-            MarketActivities.preflight,
-            PreflightInput(
-                market=self._record.market,
-                parameters=self._record.parameters,
-                limits=self._start.limits,
-                run_id=workflow.info().run_id,
-            ),
-            start_to_close_timeout=policies.READ_TIMEOUT,
-            schedule_to_close_timeout=policies.PREFLIGHT_PATIENCE,
-            retry_policy=policies.READ,
-            summary="check market, keys, clock, kills",
-        )
+        report = await self._asks.preflight()
         self._record.life_epoch = report.life_epoch
         await self._move(self._wanted() or MarketState.QUOTING, "preflight passed")
 
@@ -110,25 +106,8 @@ class MarketWorkflow:
         if (wanted := self._wanted()) is not None:
             await self._move(wanted, self._record.reason)
             return
-        self._wake = False  # what was said so far is in the record already
-        handle = workflow.start_activity_method(
-            MarketActivities.quote_session,
-            SessionInput(
-                market=self._record.market,
-                life_epoch=self._record.life_epoch,
-                parameters=self._record.parameters,
-                limits=self._start.limits,
-                run_id=workflow.info().run_id,
-                window_s=self._start.window_s,
-                prior_sigma_bps=self._record.sigma_bps,
-            ),
-            start_to_close_timeout=timedelta(seconds=self._start.window_s)
-            + policies.SESSION_MARGIN,
-            heartbeat_timeout=policies.SESSION_HEARTBEAT,
-            retry_policy=policies.SESSION,
-            cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-            summary=f"quote session, parameters v{self._record.parameters.version}",
-        )
+        self._wake = self._resumed = False  # what was said so far is in the record already
+        handle = self._asks.session()
         await workflow.wait_condition(lambda: handle.done() or self._wake)
         asked = not handle.done()
         if asked:
@@ -136,121 +115,140 @@ class MarketWorkflow:
         try:
             result = await handle
         except ActivityError as error:
-            # A session that was asked to end is not tried again, however its worker failed.
-            if not (asked or isinstance(error.cause, CancelledError)):
-                raise
-            result = await self._clear_without_session()
+            result = await self._clear_without_session(*why_lost(error, asked=asked))
         await self._after_session(result)
 
-    async def _clear_without_session(self) -> SessionResult:
-        """Asked to end a session whose worker is gone: nobody else would cancel its orders."""
-        epoch = await self._take_over(self._owner("clear"))
+    async def _clear_without_session(self, reason: SessionReason, said: str) -> SessionResult:
+        """A session ended without a word of its own: nobody else would cancel its orders."""
+        self._show(f"{said}; another worker clears what it left")
+        cleared = await self._clear_once()
+        epoch = self._record.epoch or self._record.life_epoch
+        phase = "cleared" if cleared else "uncleared"
         return SessionResult(
-            reason=SessionReason.CANCELLED,
-            message="no worker held the session; its orders were cleared",
+            reason=reason,
+            message=f"{said}; {_CLEARED if cleared else _UNCLEARED}",
             epoch=epoch,
-            cleared=True,
-            progress=SessionProgress(epoch=epoch, phase="cleared"),
+            cleared=cleared,
+            progress=self._record.last_picture(epoch, phase),
+            attempts=self._asks.session_attempts if reason in _TRIED_OUT else 1,
         )
 
     async def _after_session(self, result: SessionResult) -> None:
         record = self._record
         record.took_session(result)
-        follows = after_session(result.reason, record.command)
+        if result.reason is SessionReason.DAILY_LOSS:
+            # Before anything else, so that nobody starts this market again today.
+            await self._asks.latch(result)
+        now_ms = int(workflow.now().timestamp() * 1_000)
+        follows, said = aftermath(record, self._start, result, now_ms)
         if follows is not MarketState.QUOTING:
-            asked = record.command is not Command.NONE and result.reason is SessionReason.CANCELLED
-            await self._move(follows, record.reason if asked else session_sentence(result))
+            await self._move(follows, said)
             return
         record.holds = 0
-        self._show(f"session {result.epoch} ended: {session_sentence(result)}")
+        self._show(f"session {result.epoch} ended: {said}")
         if result.reason is SessionReason.WINDOW:
             await self._continue()
 
     async def _wait(self) -> None:
         record, holding = self._record, self._record.state is MarketState.HOLDING
-        seconds = hold_seconds(record.holds) if holding else None
-        if not await self._woken_within(seconds):
-            record.holds += 1
+        if not await self._let_go_within(self._rest_seconds()):
+            record.holds += holding
+            if record.uncleared and not holding:
+                record.uncleared = not await self._clear_once()
+                return
+        self._resumed = False
         wanted = self._wanted()
         if wanted is None:
             await self._move(MarketState.QUOTING, "trying again" if holding else record.reason)
         elif wanted is not record.state:
             await self._move(wanted, record.reason)
 
+    def _rest_seconds(self) -> float | None:
+        """How long to stay as we are unless somebody says otherwise, None for ever."""
+        record = self._record
+        if record.state is MarketState.HOLDING:
+            return cool_down_seconds(record.held_for, record.holds, self._start.fill_freeze_ms)
+        # Paused is said on evidence too: what may rest is looked for until it is gone.
+        return policies.CLEAR_AGAIN.total_seconds() if record.uncleared else None
+
+    def _abandoned(self) -> bool:
+        return self._abandon_exit
+
     async def _flatten(self) -> None:
-        owner = self._owner("flatten")
-        epoch = await self._take_over(owner)
-        pause_s, taken = self._start.flatten_interval_s, 0
+        """By a workflow of its own, which goes on whatever becomes of this one."""
+        tries = 0
         while not self._abandon_exit:
-            report = await workflow.execute_activity_method(
-                MarketActivities.flatten_slice,
-                FlattenSliceInput(
-                    market=self._record.market,
-                    epoch=epoch,
-                    owner=owner,
-                    step=self._record.exit_steps,
-                    slices_left=max(1, self._start.flatten_slices - taken),
-                    max_slippage_bps=self._start.flatten_slippage_bps,
-                    limits=self._start.limits,
-                ),
-                start_to_close_timeout=policies.EXIT_STEP_TIMEOUT,
-                heartbeat_timeout=policies.EXIT_STEP_HEARTBEAT,
-                retry_policy=policies.EXIT_STEP,
-                summary=f"flatten slice {self._record.exit_steps}",
-            )
-            taken += 1
-            self._record.took_slice(report)
-            self._show(f"flattening: {report.position_after} lots left")
-            if report.position_after == 0:
+            try:
+                handle = await workflow.start_child_workflow(
+                    FlattenWorkflow.run,
+                    self._record.exit_plan(self._start),
+                    id=names.flatten_workflow_id(self._record.market),
+                    task_queue=names.CONTROL_QUEUE,
+                    parent_close_policy=workflow.ParentClosePolicy.ABANDON,
+                    static_summary=f"flatten {self._record.market.path}",
+                )
+                self._show(f"flattening in {handle.id}")
+                self._record.took_flatten(await self._exit_of(handle))
                 break
-            # A venue that does not let us out is asked ever more slowly, but for ever.
-            stuck = report.position_after == report.position_before
-            pause_s = (
-                min(_SLOWEST_SLICE_S, pause_s * 2) if stuck else self._start.flatten_interval_s
-            )
-            await self._woken_within(pause_s)
+            except WorkflowAlreadyStartedError:
+                self._show("waiting for the flatten that somebody else began")
+                await self._woken_within(pause_s(1, tries))
+                if self._abandoned():
+                    await self._stop_exit()
+            except ChildWorkflowError as error:
+                self._show(f"the flatten ended, it is begun again: {error.cause or error}")
+                await self._woken_within(pause_s(1, tries))
+            tries += 1
             if workflow.info().is_continue_as_new_suggested():
                 await self._continue()
         await self._move(MarketState.STANDING_DOWN, self._record.reason)
 
+    async def _exit_of(
+        self, handle: workflow.ChildWorkflowHandle[FlattenWorkflow, FlattenResult]
+    ) -> FlattenResult:
+        """What the flatten came to; told to stop when a person keeps the position after all."""
+        await workflow.wait_condition(lambda: handle.done() or self._abandon_exit)
+        if not handle.done():
+            await self._stop_exit()
+        return await handle
+
+    async def _stop_exit(self) -> None:
+        running = workflow.get_external_workflow_handle(
+            names.flatten_workflow_id(self._record.market)
+        )
+        with suppress(FailureError):  # it has ended
+            await running.signal(FlattenWorkflow.stop, self._record.exit_stop())
+
     async def _stand_down(self) -> None:
         owner = self._owner("stand-down")
         epoch = await self._take_over(owner)
-        self._record.took_last_look(
-            await workflow.execute_activity_method(
-                MarketActivities.stand_down,
-                StandDownInput(
-                    market=self._record.market,
-                    epoch=epoch,
-                    owner=owner,
-                    life_epoch=self._record.life_epoch,
-                    reason=self._record.reason,
-                ),
-                start_to_close_timeout=policies.WRITE_TIMEOUT,
-                heartbeat_timeout=policies.WRITE_HEARTBEAT,
-                retry_policy=policies.IDEMPOTENT_WRITE,
-                summary="verify: nothing rests, books agree",
-            )
-        )
+        self._record.took_last_look(await self._asks.last_look(owner, epoch))
         await self._move(MarketState.STOPPED, self._record.reason)
 
     async def _take_over(self, owner: str) -> int:
-        report = await workflow.execute_activity_method(
-            MarketActivities.take_over,
-            TakeOverInput(market=self._record.market, owner=owner, run_id=workflow.info().run_id),
-            start_to_close_timeout=policies.WRITE_TIMEOUT,
-            heartbeat_timeout=policies.WRITE_HEARTBEAT,
-            retry_policy=policies.IDEMPOTENT_WRITE,
-            summary="cancel everything, list zero twice",
-        )
-        self._record.epoch = report.epoch
-        return report.epoch
+        """The market is ours to exit, and nothing rests. Never given up, whatever is wrong."""
+        tries = 0
+        while (epoch := await self._asks.clear(owner)) is None:
+            tries += 1
+            if tries & (tries - 1) == 0:
+                text = f"{_UNCLEARED}, tried {tries} times; still trying"
+                self._show(text)
+                await self._asks.tell("not cleared", text, alert=True)
+            await workflow.sleep(policies.CLEAR_AGAIN)
+        self._record.epoch = epoch
+        return epoch
+
+    async def _clear_once(self) -> bool:
+        """Have another worker cancel everything and list zero twice; False when it could not."""
+        owner, patience = self._owner("clear"), policies.CLEAR_PATIENCE
+        epoch = await self._asks.clear(owner, patience, give_back=True)
+        self._record.epoch = epoch or self._record.epoch
+        return epoch is not None
 
     # --- moving ----------------------------------------------------------------------------
 
     def _wanted(self) -> MarketState | None:
-        command = self._record.command
-        return None if command is Command.NONE else after_command(command)
+        return self._record.wanted()
 
     async def _move(self, then: MarketState, reason: str) -> None:
         before = self._record.state
@@ -262,20 +260,9 @@ class MarketWorkflow:
             )
         self._wake = False
         self._note(then, reason)
-        await workflow.execute_activity_method(
-            MarketActivities.record_decision,
-            DecisionInput(
-                market=self._record.market,
-                epoch=self._record.epoch,
-                kind=f"{before.value}->{then.value}",
-                reason=reason,
-                by=self._record.by or "flotilla",
-                alert=then in _ALERTS,
-            ),
-            start_to_close_timeout=policies.READ_TIMEOUT,
-            retry_policy=policies.IDEMPOTENT_WRITE,
-            summary=f"record: {then.value}",
-        )
+        latched = then is MarketState.PAUSED and bool(self._record.latched)
+        kind = f"{before.value}->{then.value}"
+        await self._asks.tell(kind, reason, alert=then in _ALERTS or latched)
 
     def _note(self, state: MarketState, reason: str) -> None:
         record = self._record
@@ -302,8 +289,25 @@ class MarketWorkflow:
         self._wake = False
         return True
 
+    async def _let_go_within(self, seconds: float | None) -> bool:
+        """Whether a person's word leads elsewhere before the time was up; other news does not."""
+        resting = MarketState.PAUSED if self._record.state is MarketState.PAUSED else None
+        timeout = None if seconds is None else timedelta(seconds=seconds)
+        try:
+            await workflow.wait_condition(
+                lambda: self._resumed or self._wanted() is not resting, timeout=timeout
+            )
+        except TimeoutError:
+            return False
+        return True
+
     def _owner(self, what: str) -> str:
         return f"{what}/{workflow.info().run_id}"
+
+    async def _continue_if_long(self) -> None:
+        """A market that only waits, or cannot begin a session, has a history that grows too."""
+        if self._record.state in _MAY_CONTINUE and workflow.info().is_continue_as_new_suggested():
+            await self._continue()
 
     async def _continue(self) -> None:
         await workflow.wait_condition(workflow.all_handlers_finished)
@@ -312,6 +316,11 @@ class MarketWorkflow:
 
     def _show(self, news: str) -> None:
         workflow.set_current_details(details_page(self._record.status(), news))
+
+    def _exits(self) -> bool:
+        """Whether a flatten was begun or asked for."""
+        record = self._record
+        return record.state is MarketState.FLATTENING or record.command is Command.FLATTEN
 
     def _ask(self, command: Command, request: Request) -> None:
         self._record.asked(command, request)
@@ -323,6 +332,8 @@ class MarketWorkflow:
     def stop(self, request: StopMarket) -> None:
         """Stop this market."""
         flatten = self._start.flatten_on_stop if request.flatten is None else request.flatten
+        if request.keep_exit and self._exits():
+            flatten = True
         self._abandon_exit = self._record.state is MarketState.FLATTENING and not flatten
         self._ask(Command.FLATTEN if flatten else Command.STOP, request)
 
@@ -337,11 +348,15 @@ class MarketWorkflow:
         if self._record.command in (Command.NONE, Command.PAUSE):
             self._ask(Command.PAUSE, request)
 
-    @workflow.signal(description="Quote again after a pause or a hold. {}")
+    @workflow.signal(description='Quote again after a pause or a hold. {} or {"by": "ana"}')
     def resume(self, request: Request) -> None:
-        """Resume quoting."""
-        if self._record.command in (Command.NONE, Command.PAUSE):
-            self._ask(Command.NONE, request)
+        """Resume quoting. After too many restarts it takes a name: {"by": "ana"}."""
+        if self._record.command not in (Command.NONE, Command.PAUSE):
+            return
+        if self._record.resumed(request):
+            self._resumed = self._wake = True
+        else:
+            self._show('not resumed: say who resumes it, {"by": "ana"}')
 
     @workflow.signal(description="Sent by the running session; not for people.")
     def report(self, progress: SessionProgress) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from desk.identity import MarketId
-from desk.lifecycle import Command, MarketState
+from desk.lifecycle import Command, MarketState, OnWorkerDeath, SessionReason
 from desk.quoting.parameters import QuoteParameters, QuoteStyle, Sizing
 from desk.risk.limits import RiskLimits
 from quoting.progress import SessionProgress
@@ -80,12 +80,13 @@ class StateChange(Message):
 
 
 class FlattenStep(Message):
-    """One slice of a flatten, signed lots."""
+    """One order of a flatten, signed lots."""
 
     step: int
     before: int
     after: int
     outcome: str
+    phase: str = ""
 
 
 class CarriedState(Message):
@@ -104,6 +105,12 @@ class CarriedState(Message):
     fills: int = 0
     exit_steps: int = 0
     sigma_bps: Decimal | None = None
+    usual_latency_ms: Decimal | None = None
+    held_for: SessionReason | None = None
+    troubles_ms: tuple[int, ...] = ()
+    latched: str = ""
+    by_name: bool = False
+    uncleared: bool = False
     history: tuple[StateChange, ...] = ()
     flatten_steps: tuple[FlattenStep, ...] = ()
 
@@ -143,6 +150,8 @@ class StartMarket(Message):
     max_account_age_ms: int = RiskLimits().max_account_age_ms
     max_orders_per_minute: int = RiskLimits().max_orders_per_minute
     max_drawdown: Money = RiskLimits().max_drawdown
+    max_daily_loss: Money | None = None
+    soft_daily_loss: Money | None = None
     max_clock_offset_ms: int = RiskLimits().max_clock_offset_ms
     reconcile_every_ms: int = RiskLimits().reconcile_every_ms
     min_margin_fraction: Money | None = None
@@ -150,10 +159,28 @@ class StartMarket(Message):
     max_market_exposure: Money | None = None
     max_total_exposure: Money | None = None
     max_funds_age_ms: int = RiskLimits().max_funds_age_ms
+    shrink_below_margin: Money | None = None
+    reduce_below_margin: Money | None = None
+    alarm_below_margin: Money | None = None
+    alarm_above_maintenance: Money | None = RiskLimits().alarm_above_maintenance
+    max_errors: int = RiskLimits().max_errors
+    error_window_ms: int = RiskLimits().error_window_ms
+    max_fill_burst: Money | None = None
+    fill_burst_ms: int = RiskLimits().fill_burst_ms
+    fill_freeze_ms: Annotated[int, Field(ge=1_000, le=86_400_000)] = 60_000
+    fill_reset_by_hand: bool = False
+    latency_floor_ms: int = RiskLimits().latency_floor_ms
+    latency_patience_ms: int = RiskLimits().latency_patience_ms
+    max_restarts: Annotated[int, Field(ge=1, le=1_000)] = 20
+    restart_window_s: Annotated[int, Field(ge=10, le=86_400)] = 1_800
+    on_worker_death: OnWorkerDeath = OnWorkerDeath.RESUME
     flatten_on_stop: bool = False
     flatten_slices: Annotated[int, Field(ge=1, le=50)] = 5
     flatten_interval_s: Annotated[int, Field(ge=1, le=600)] = 1
     flatten_slippage_bps: Money = Decimal(100)
+    flatten_fast_slippage_bps: Money = Decimal(200)
+    flatten_maker_s: Annotated[int, Field(ge=0, le=600)] = 0
+    flatten_deadline_s: Annotated[int, Field(ge=0, le=86_400)] = 300
     window_s: Annotated[int, Field(ge=5, le=3600)] = 600
     carried: CarriedState | None = None
 
@@ -230,6 +257,8 @@ class StartMarket(Message):
             max_account_age_ms=self.max_account_age_ms,
             max_orders_per_minute=self.max_orders_per_minute,
             max_drawdown=self.max_drawdown,
+            max_daily_loss=self.max_daily_loss,
+            soft_daily_loss=self.soft_daily_loss,
             max_clock_offset_ms=self.max_clock_offset_ms,
             reconcile_every_ms=self.reconcile_every_ms,
             min_margin_fraction=self.min_margin_fraction,
@@ -237,6 +266,16 @@ class StartMarket(Message):
             max_market_exposure=self.max_market_exposure,
             max_total_exposure=self.max_total_exposure,
             max_funds_age_ms=self.max_funds_age_ms,
+            shrink_below_margin=self.shrink_below_margin,
+            reduce_below_margin=self.reduce_below_margin,
+            alarm_below_margin=self.alarm_below_margin,
+            alarm_above_maintenance=self.alarm_above_maintenance,
+            max_errors=self.max_errors,
+            error_window_ms=self.error_window_ms,
+            max_fill_burst=self.max_fill_burst,
+            fill_burst_ms=self.fill_burst_ms,
+            latency_floor_ms=self.latency_floor_ms,
+            latency_patience_ms=self.latency_patience_ms,
         )
 
 
@@ -248,9 +287,13 @@ class Request(Message):
 
 
 class StopMarket(Request):
-    """Stand down; with `flatten` the position is traded to zero first (null: as started)."""
+    """Stand down; with `flatten` the position is traded to zero first (null: as started).
+
+    `keep_exit` lets a flatten that was begun or asked for go on, as kills do.
+    """
 
     flatten: bool | None = None
+    keep_exit: bool = False
 
 
 class FinalFacts(Message):
@@ -278,6 +321,8 @@ class MarketStatus(Message):
     cycles: int
     requotes: int
     fills: int
+    troubles: int = 0
+    waits_for_a_person: str = ""
     progress: SessionProgress | None = None
     history: tuple[StateChange, ...]
     flatten_steps: tuple[FlattenStep, ...]

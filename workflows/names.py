@@ -73,3 +73,8 @@ def daily_loss_workflow_id(fleet: str) -> str:
 def drill_workflow_id(kind: str, market: MarketId) -> str:
     """Workflow id of a drill: one at a time for each kind and market."""
     return f"drill/{kind}/{market.path}"
+
+
+def drill_schedule_id(fleet: str, kind: str, market: MarketId) -> str:
+    """Schedule that rehearses one brake at one marked market."""
+    return f"drill/{fleet}/{kind}/{market.path}"

@@ -28,6 +28,7 @@ def details_page(status: MarketStatus, news: str) -> str:
         ),
         "",
     ]
+    lines += _trouble_lines(status)
     if status.progress is not None:
         lines += _progress_lines(status.progress)
     lines += ["### Life", _row("at", "state", "reason"), "|---|---|---|"]
@@ -69,11 +70,25 @@ def _progress_lines(progress: SessionProgress) -> list[str]:
     ]
 
 
+def _trouble_lines(status: MarketStatus) -> list[str]:
+    lines = []
+    if status.waits_for_a_person:
+        lines.append(f"**Waits for a person:** {status.waits_for_a_person}")
+    if status.troubles:
+        lines.append(f"Ends by trouble that count towards `max_restarts`: {status.troubles}.")
+    return [*lines, ""] if lines else []
+
+
 def _safety_lines(progress: SessionProgress) -> list[str]:
     lines = []
     if progress.dead_man_until_ms is not None:
         until = datetime.fromtimestamp(progress.dead_man_until_ms / 1_000, UTC)
         lines.append(f"The venue's dead-man timer is armed until {until:%Y-%m-%d %H:%M:%S} UTC.")
+    if progress.round_trip_p95_ms is not None:
+        usual = progress.usual_round_trip_ms or "being learned"
+        lines.append(
+            f"Orders are answered in {progress.round_trip_p95_ms} ms (p95; usual: {usual})."
+        )
     if progress.foreign_orders:
         lines.append(f"{progress.foreign_orders} orders here are not ours and were left alone.")
     return [*lines, ""] if lines else []

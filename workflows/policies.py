@@ -24,14 +24,27 @@ IDEMPOTENT_WRITE: Final = RetryPolicy(
     non_retryable_error_types=["ConfigurationFault"],
 )
 
-# A session that dies is started again by the server, on any worker, with a new epoch.
+# A session that dies is started again by the server, on any worker, with a new epoch. After these
+# attempts the workflow has its orders cleared by another worker and decides anew. A frozen process
+# can eat five of them: so many polls of its own are open.
+SESSION_ATTEMPTS: Final = 6
 SESSION_HEARTBEAT: Final = timedelta(seconds=5)
 SESSION_MARGIN: Final = timedelta(seconds=120)
-SESSION: Final = RetryPolicy(
-    initial_interval=timedelta(milliseconds=200),
-    maximum_interval=timedelta(seconds=10),
-    non_retryable_error_types=FINAL_FAILURES,
-)
+
+
+def session(attempts: int) -> RetryPolicy:
+    """How often, and how soon, the server begins a session anew."""
+    return RetryPolicy(
+        initial_interval=timedelta(milliseconds=200),
+        maximum_interval=timedelta(seconds=10),
+        maximum_attempts=attempts,
+        non_retryable_error_types=FINAL_FAILURES,
+    )
+
+
+# Clearing what a lost session left: asked again by the workflow, for ever.
+CLEAR_PATIENCE: Final = timedelta(seconds=120)
+CLEAR_AGAIN: Final = timedelta(seconds=60)
 
 # An exit step has a deterministic order id: the venue refuses the second of two equal ones.
 EXIT_STEP_TIMEOUT: Final = timedelta(seconds=30)

@@ -1,14 +1,15 @@
 """What a market's workflow remembers: one value that survives continue-as-new whole."""
 
+from dataclasses import replace
+
 from activities.messages import SessionResult
-from desk.lifecycle import Command, MarketState
+from desk.lifecycle import Command, MarketState, after_command, recent
 from quoting.agreement import StandDownReport
-from quoting.exit import FlattenSliceReport
 from quoting.progress import SessionProgress
+from workflows.flatten_messages import FlattenResult, StartFlatten, StopFlatten
 from workflows.messages import (
     CarriedState,
     FinalFacts,
-    FlattenStep,
     MarketResult,
     MarketStatus,
     Request,
@@ -17,6 +18,7 @@ from workflows.messages import (
 )
 
 _KEPT = 100
+_LONGEST_REASON = 400
 
 
 class MarketRecord:
@@ -35,6 +37,11 @@ class MarketRecord:
         self.cycles, self.requotes, self.fills = carried.cycles, carried.requotes, carried.fills
         self.exit_steps = carried.exit_steps
         self.sigma_bps = carried.sigma_bps
+        self.usual_latency_ms = carried.usual_latency_ms
+        self.held_for = carried.held_for
+        self.troubles_ms = carried.troubles_ms
+        self.latched, self.by_name = carried.latched, carried.by_name
+        self.uncleared = carried.uncleared
         self.history = list(carried.history)
         self.slices = list(carried.flatten_steps)
         self.epoch: int | None = None
@@ -52,6 +59,41 @@ class MarketRecord:
         """A person asked for something."""
         self.command, self.reason, self.by = command, request.reason, request.by
 
+    def wanted(self) -> MarketState | None:
+        """Where a person's command, or the wait for a person, leads; None to quote."""
+        if self.command is not Command.NONE:
+            return after_command(self.command)
+        return MarketState.PAUSED if self.latched else None
+
+    def latch(self, reason: str, *, by_name: bool) -> None:
+        """Wait for a person, who must give a name if `by_name`."""
+        self.latched, self.by_name = reason, by_name
+
+    def resumed(self, request: Request) -> bool:
+        """A person lets the market go on; False when it takes a name, and there is none."""
+        if self.by_name and request.by == Request().by:
+            return False
+        self.latched, self.by_name = "", False
+        self.troubles_ms, self.holds = (), 0
+        # What is usual is learned anew: a person has looked.
+        self.usual_latency_ms = None
+        self.asked(Command.NONE, request)
+        return True
+
+    def troubled(self, ends: int, now_ms: int, window_s: int) -> int:
+        """So many ends by trouble came now; how many there were within the window."""
+        self.troubles_ms = recent((*self.troubles_ms, *[now_ms] * ends), now_ms, window_s)
+        return len(self.troubles_ms)
+
+    def last_picture(self, epoch: int, phase: str) -> SessionProgress:
+        """What was known last of a session that said nothing at its end, without its quotes."""
+        if self.progress is None:
+            return SessionProgress(epoch=epoch, phase=phase)
+        picture = replace(self.progress, epoch=epoch, phase=phase, bids=(), asks=())
+        if self.progress.epoch == self._counted:
+            picture = replace(picture, cycles=0, requotes=0, fills=0)
+        return picture
+
     def took_session(self, result: SessionResult) -> None:
         """A session ended: its counters join ours."""
         self.epoch, self.progress = result.epoch, result.progress
@@ -61,18 +103,38 @@ class MarketRecord:
         self.requotes += result.progress.requotes
         self.fills += result.progress.fills
         self.sigma_bps = result.progress.sigma_bps or self.sigma_bps
+        self.usual_latency_ms = result.progress.usual_round_trip_ms or self.usual_latency_ms
+        self.uncleared = not result.cleared
 
-    def took_slice(self, report: FlattenSliceReport) -> None:
-        """A slice of a flatten was sent."""
-        self.exit_steps += 1
-        self.slices.append(
-            FlattenStep(
-                step=report.step,
-                before=report.position_before,
-                after=report.position_after,
-                outcome=report.outcome,
-            )
+    def exit_plan(self, start: StartMarket) -> StartFlatten:
+        """How this market's position is left, as it was started."""
+        return StartFlatten(
+            venue=start.venue,
+            symbol=start.symbol,
+            account=start.account,
+            fleet=start.fleet,
+            reason=self.reason[:_LONGEST_REASON] or "asked by the market",
+            by=self.by or "flotilla",
+            slices=start.flatten_slices,
+            interval_s=start.flatten_interval_s,
+            maker_s=start.flatten_maker_s,
+            slippage_bps=start.flatten_slippage_bps,
+            fast_slippage_bps=start.flatten_fast_slippage_bps,
+            deadline_s=start.flatten_deadline_s,
+            max_order_notional=start.max_order_notional,
+            max_order_quantity=start.max_order_quantity,
+            collar_bps=start.collar_bps,
         )
+
+    def exit_stop(self) -> StopFlatten:
+        """Who wants the position kept after all, and why."""
+        reason = self.reason[:_LONGEST_REASON] or "the position is kept"
+        return StopFlatten(by=self.by or "flotilla", reason=reason)
+
+    def took_flatten(self, result: FlattenResult) -> None:
+        """A flatten ended."""
+        self.exit_steps += result.attempts
+        self.slices.extend(result.steps)
         del self.slices[:-_KEPT]
 
     def took_last_look(self, report: StandDownReport) -> None:
@@ -104,6 +166,12 @@ class MarketRecord:
             fills=self.fills,
             exit_steps=self.exit_steps,
             sigma_bps=self.sigma_bps,
+            usual_latency_ms=self.usual_latency_ms,
+            held_for=self.held_for,
+            troubles_ms=self.troubles_ms,
+            latched=self.latched,
+            by_name=self.by_name,
+            uncleared=self.uncleared,
             history=tuple(self.history),
             flatten_steps=tuple(self.slices),
         )
@@ -123,6 +191,8 @@ class MarketRecord:
             cycles=self.cycles + (live.cycles if live else 0),
             requotes=self.requotes + (live.requotes if live else 0),
             fills=self.fills + (live.fills if live else 0),
+            troubles=len(self.troubles_ms),
+            waits_for_a_person=self.latched,
             progress=self.progress,
             history=tuple(self.history),
             flatten_steps=tuple(self.slices),

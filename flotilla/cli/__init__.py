@@ -29,6 +29,9 @@ COMMANDS: Final = {
     "kill": ("kill:kill", "Stop quoting in a scope at once, until a named person lifts it."),
     "unkill": ("kill:unkill", "Lift a kill at the scope that set it."),
     "kills": ("kill:kills", "List the kills in force."),
+    "panic": ("panic:panic", "Cancel everything at the venues with their keys alone."),
+    "drill": ("drill:drill", "Rehearse a brake on a market marked for it, and keep the proof."),
+    "losses": ("losses:losses", "Show what today lost and may lose; set limits."),
     "sim": ("sim:sim", "Serve a simulated venue on loopback."),
     "doctor": ("doctor:doctor", "Preflight of settings, services, clocks and keys."),
 }

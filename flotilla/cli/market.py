@@ -14,8 +14,15 @@ from flotilla.cli.import_env import import_env
 from flotilla.cli.kill import by_option, json_option
 from flotilla.cli.render import emit_json, talk
 from flotilla.fields import checked, fields
-from flotilla.markets import Handle, start_market, with_market
+from flotilla.markets import (
+    Handle,
+    abandon_flatten,
+    flatten_market,
+    start_market,
+    with_market,
+)
 from workflows import names
+from workflows.flatten_messages import StartFlatten, StopFlatten
 from workflows.market import MarketWorkflow
 from workflows.messages import (
     MarketResult,
@@ -105,11 +112,58 @@ _request(
     "pause", MarketWorkflow.pause, "Cancel all orders and wait for resume; the position stays."
 )
 _request("resume", MarketWorkflow.resume, "Quote again after a pause.")
-_request(
-    "flatten",
-    MarketWorkflow.flatten,
-    "Trade the position to zero, reduce-only and gradually, then stand down.",
-)
+
+
+@market.command()
+@market_argument
+@set_option
+@click.option("--fleet", default="main", help="Fleet this market belongs to.")
+@click.option("--abandon", is_flag=True, help="End the flatten that runs, whatever is left.")
+@reason_option
+@by_option
+@json_option
+def flatten(
+    name: str,
+    values: tuple[str, ...],
+    fleet: str,
+    reason: str,
+    by: str,
+    *,
+    abandon: bool,
+    as_json: bool,
+) -> None:
+    """Trade what is left of the position to zero, reduce-only and gradually.
+
+    A market that is quoted does it with its own settings and stands down. Of one that is not, say
+    how, e.g.: flotilla market flatten ocx/BTC-PERP --set maker_s=5 --by ana.
+    """
+    market_id = _market(name)
+    if abandon:
+        stop = checked(lambda: StopFlatten(by=by, reason=reason))
+        workflow_id = asyncio.run(abandon_flatten(market_id, stop))
+        _done(
+            as_json,
+            f"asked {workflow_id} to stop",
+            {"asked": "abandon", "workflow_id": workflow_id},
+        )
+        return
+    form = {
+        "venue": market_id.venue,
+        "account": market_id.account,
+        "symbol": market_id.symbol,
+        "fleet": fleet,
+        "reason": reason,
+        "by": by,
+        **fields(values),
+    }
+    spec = checked(lambda: StartFlatten.model_validate(form))
+    workflow_id, started = asyncio.run(flatten_market(spec))
+    verb = "started" if started else "asked"
+    _done(
+        as_json,
+        f"{verb} {workflow_id}",
+        {"asked": "flatten", "workflow_id": workflow_id, "started": started},
+    )
 
 
 @market.command(name="set")

@@ -13,8 +13,8 @@ from typing import Any
 import click
 
 from desk.errors import ConfigurationFault
+from flotilla.accounts import MAIN
 from flotilla.cli.render import emit_json, talk
-from flotilla.directory import MAIN
 from flotilla.simulated import ocx as ocx_markets
 from flotilla.simulated import x10 as x10_markets
 from flotilla.simulated import zo as zo_markets

@@ -1,4 +1,4 @@
-"""Our own processes beside the demo: the simulated venue and the worker.
+"""Our own processes beside the demo: simulated venues, worker, guardian.
 
 A worker that dies is started again, as a service manager would; the venue is not, for its books
 would be gone.
@@ -9,13 +9,20 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
 from desk.errors import Unavailable
 
+GUARDIAN: Final = ("worker", "--role", "guardian")
+"""Arguments of a guardian: whoever runs services or a fleet on one machine runs one."""
+
 _STOP_S = 20.0
 _RESTART_S = 0.5
+_LONGEST_RESTART_S = 15.0
+_LIVED_S = 30.0
 
 
 class Child:
@@ -55,11 +62,15 @@ class Child:
 
     async def read(self, field: str, *, timeout_s: float) -> str:
         """Wait for the JSON object it prints when ready. Raises Unavailable."""
+        return await self.heard(rf'"{field}":\s*"([^"]+)"', timeout_s=timeout_s)
+
+    async def heard(self, pattern: str, *, timeout_s: float) -> str:
+        """Wait until it said something; the part in the pattern's group. Raises Unavailable."""
         try:
             async with asyncio.timeout(timeout_s):
                 while True:
                     said = self._log.read_bytes()[self._offset :].decode(errors="replace")
-                    found = re.search(rf'"{field}":\s*"([^"]+)"', said)
+                    found = re.search(pattern, said)
                     if found:
                         return found.group(1)
                     if self.ended:
@@ -79,8 +90,18 @@ class Child:
         """Whether a Temporal worker's identity (`pid@host`) is this process."""
         return identity.partition("@")[0] == str(self.pid)
 
-    async def watch(self, environment: Mapping[str, str], *, restart: bool) -> None:
-        """Wait for its end; start it again, or say that it is gone (Unavailable)."""
+    async def watch(
+        self,
+        environment: Mapping[str, str],
+        *,
+        restart: bool,
+        tell: Callable[[str], object] = lambda _: None,
+    ) -> None:
+        """Wait for its end; start it again, or say that it is gone (Unavailable).
+
+        One that keeps dying is started ever more slowly. `tell` takes a sentence on each end.
+        """
+        wait_s, began = _RESTART_S, time.monotonic()
         while self._process is not None:
             code = await self._process.wait()
             if self._stopping:
@@ -88,7 +109,12 @@ class Child:
             if not restart:
                 raise Unavailable(f"{self.name} ended with code {code}: {self.last_words()}")
             self.restarts += 1
-            await asyncio.sleep(_RESTART_S)
+            lived = time.monotonic() - began >= _LIVED_S
+            wait_s = _RESTART_S if lived else wait_s
+            tell(f"{self.name} ended with code {code} and is started again; see {self._log}")
+            await asyncio.sleep(wait_s)
+            wait_s = min(_LONGEST_RESTART_S, wait_s * 2)
+            began = time.monotonic()
             await self.start(environment)
 
     async def stop(self) -> None:

@@ -1,4 +1,4 @@
-"""Runs the demo: services, venue, worker, markets, table, stand-down, verification.
+"""Runs the demo: services, venues, worker, guardian, markets, table, stand-down, verification.
 
 However it ends, every market is stood down and what was verified is said.
 """
@@ -43,6 +43,7 @@ class Outcome:
     verdicts: list[Verdict] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     restarts: int = 0
+    guardian_restarts: int = 0
 
     @property
     def ok(self) -> bool:
@@ -53,7 +54,11 @@ class Outcome:
         """The document of `--json`."""
         return {
             "ok": self.ok,
-            "services": {**self.services, "worker_restarts": self.restarts},
+            "services": {
+                **self.services,
+                "worker_restarts": self.restarts,
+                "guardian_restarts": self.guardian_restarts,
+            },
             "failures": self.failures,
             "markets": [verdict.as_json() for verdict in self.verdicts],
         }
@@ -77,6 +82,7 @@ async def run_demo(plan: DemoPlan, stop: asyncio.Event) -> Outcome:
                 outcome.failures.append(f"the simulated venue did not obey: {error}")
             await _stand_down(world, handles, outcome)
             outcome.restarts = world.worker.restarts
+            outcome.guardian_restarts = world.guardian.restarts
     if plan.json_path is not None:
         plan.json_path.write_text(json.dumps(outcome.as_json(), indent=2) + "\n")
     return outcome
@@ -111,7 +117,9 @@ async def _show(
         while not stop.is_set():
             rows = await _rows(client, handles)
             if rows:
-                live.update(draw(rows, title=title), refresh=screen.is_terminal)
+                live.update(
+                    draw(rows, title=title, caption=_caption(world)), refresh=screen.is_terminal
+                )
             if rows and not any(row.running for row in rows):
                 return
             if not shocked and time.monotonic() - started >= (plan.drawdown_at_s or 0):
@@ -120,6 +128,14 @@ async def _show(
             with suppress(TimeoutError):
                 async with asyncio.timeout(_TABLE_S):
                     await stop.wait()
+
+
+def _caption(world: World) -> str:
+    """Who would clear the markets if the worker died; kill it and look."""
+    return (
+        f"worker {world.worker.pid} quotes, guardian {world.guardian.pid} clears what it leaves "
+        f"behind: try 'kill -9 {world.worker.pid}'"
+    )
 
 
 async def _rows(client: Client, handles: list[Handle]) -> list[MarketRow]:

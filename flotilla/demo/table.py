@@ -40,9 +40,11 @@ async def read_row(
     )
 
 
-def draw(rows: list[MarketRow], *, title: str) -> Table:
-    """The table as rich draws it."""
-    table = Table(title=title, title_justify="left", expand=False)
+def draw(rows: list[MarketRow], *, title: str, caption: str = "") -> Table:
+    """The table as rich draws it, the caption under it."""
+    table = Table(
+        title=title, title_justify="left", caption=caption, caption_justify="left", expand=False
+    )
     for column in ("market", "state", "best bid", "best ask"):
         table.add_column(column)
     for column in ("inventory", "PnL", "fills", "requotes", "p50 ms"):

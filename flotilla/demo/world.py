@@ -1,4 +1,4 @@
-"""What a demo stands on: embedded services, simulated venues, and a worker, each a process."""
+"""What a demo stands on: services, simulated venues, a worker and a guardian, each a process."""
 
 import asyncio
 import os
@@ -14,7 +14,7 @@ from temporalio.client import Client
 
 from desk.errors import Unavailable
 from flotilla.control import open_temporal
-from flotilla.demo.children import Child
+from flotilla.demo.children import GUARDIAN, Child
 from flotilla.demo.plan import DemoPlan
 from flotilla.demo.venues import DemoVenue
 from flotilla.failures import one_fault
@@ -37,6 +37,7 @@ class World:
     settings: Settings
     venues: Mapping[str, DemoVenue]
     worker: Child
+    guardian: Child
     account: str
 
     def services(self) -> dict[str, object]:
@@ -49,6 +50,7 @@ class World:
                 **self.stack.pids,
                 **{name: venue.child.pid for name, venue in self.venues.items()},
                 "worker": self.worker.pid,
+                "guardian": self.guardian.pid,
             },
         }
 
@@ -64,16 +66,19 @@ async def open_world(plan: DemoPlan) -> AsyncIterator[World]:
     account = f"demo{secrets.token_hex(3)}"
     venues = {name: DemoVenue(name, plan, account=account) for name in plan.venues}
     worker = Child("worker", ["worker"], log=plan.data_dir / "logs" / "worker.out")
+    guardian = Child("guardian", GUARDIAN, log=plan.data_dir / "logs" / "guardian.out")
     try:
         # The venues need no service: they start while those do.
         for venue in venues.values():
             await venue.child.start({})
         async with stack:
             try:
-                async with _running(plan, stack, venues, worker, account) as world:
+                async with _running(plan, stack, venues, worker, guardian, account) as world:
                     yield world
             finally:
+                # The guardian goes last: it is there for a worker that fails to clear its orders.
                 await worker.stop()
+                await guardian.stop()
     finally:
         for venue in venues.values():
             await venue.child.stop()
@@ -86,12 +91,14 @@ async def _running(
     stack: EmbeddedStack,
     venues: Mapping[str, DemoVenue],
     worker: Child,
+    guardian: Child,
     account: str,
 ) -> AsyncIterator[World]:
     for venue in venues.values():
         await venue.ready()
     environment = _worker_environment(plan, venues)
     await worker.start(environment)
+    await guardian.start(environment)
     # This process looks at the venues too, with the same settings.
     os.environ.update(environment)
     settings = load_settings()
@@ -101,8 +108,16 @@ async def _running(
         watching = [
             *(tasks.create_task(venue.child.watch({}, restart=False)) for venue in venues.values()),
             tasks.create_task(worker.watch(environment, restart=True)),
+            tasks.create_task(guardian.watch(environment, restart=True)),
         ]
-        yield World(stack=stack, settings=settings, venues=venues, worker=worker, account=account)
+        yield World(
+            stack=stack,
+            settings=settings,
+            venues=venues,
+            worker=worker,
+            guardian=guardian,
+            account=account,
+        )
         for task in watching:
             task.cancel()
 

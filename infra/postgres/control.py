@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from sqlalchemy import text
+from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from desk.identity import MarketId
@@ -83,16 +84,18 @@ async def close_epoch(
 async def active_kills(connection: AsyncConnection) -> Sequence[Kill]:
     """Kills in force, oldest first."""
     found = await connection.execute(_ACTIVE_KILLS)
-    return tuple(
-        Kill(
-            scope=row.scope,
-            reason=row.reason,
-            by=row.set_by,
-            at_ms=to_ms(row.set_at),
-            effect=KillEffect(row.effect),
-            until_ms=None if row.until is None else to_ms(row.until),
-        )
-        for row in found
+    return tuple(map(kill_of, found))
+
+
+def kill_of(row: Row[tuple[object, ...]]) -> Kill:
+    """The kill in a row of `scope, reason, set_by, set_at, effect, until`."""
+    return Kill(
+        scope=row.scope,
+        reason=row.reason,
+        by=row.set_by,
+        at_ms=to_ms(row.set_at),
+        effect=KillEffect(row.effect),
+        until_ms=None if row.until is None else to_ms(row.until),
     )
 
 

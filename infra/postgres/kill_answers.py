@@ -10,7 +10,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from desk.identity import MarketId
-from desk.records import KillAnswer, KillStage, kill_scopes
+from desk.records import Kill, KillAnswer, KillStage, kill_scopes
+from infra.postgres.control import kill_of
 from infra.postgres.engine import Database
 from infra.postgres.journal import write_answer
 from infra.postgres.times import to_ms, to_time
@@ -23,6 +24,17 @@ _ANSWERS: Final = text("""
 SELECT venue, account, symbol, stage, at, evidence FROM kill_answers
 WHERE scope = :scope AND set_at = :set_at
 ORDER BY at, venue, account, symbol
+""")
+
+_OVER: Final = text("""
+SELECT lifted_at IS NOT NULL AS over FROM kills WHERE scope = :scope AND set_at = :set_at
+""")
+
+# Some older ones too: whoever ended them in the record may have died before the board was told.
+_ENDED: Final = text("""
+SELECT scope, reason, set_by, set_at, effect, until FROM kills
+WHERE until <= now() AND (lifted_at IS NULL OR lifted_at > now() - interval '1 hour')
+ORDER BY set_at, id
 """)
 
 
@@ -62,5 +74,26 @@ class PostgresKillAnswers:
                 )
                 for row in await connection.execute(_ANSWERS, given)
             )
+
+        return await self._database.transaction(read)
+
+    async def over(self, scope: str, set_at_ms: int) -> bool:
+        """Whether this kill was recorded and is in force no more. Raises Unavailable."""
+
+        async def read(connection: AsyncConnection) -> bool:
+            given = {"scope": scope, "set_at": to_time(set_at_ms)}
+            row = (await connection.execute(_OVER, given)).first()
+            return row is not None and bool(row.over)
+
+        return await self._database.transaction(read)
+
+    async def ended(self) -> Sequence[Kill]:
+        """Kills whose end has passed by PostgreSQL's clock, in force or lifted lately.
+
+        Raises Unavailable.
+        """
+
+        async def read(connection: AsyncConnection) -> Sequence[Kill]:
+            return tuple(map(kill_of, await connection.execute(_ENDED)))
 
         return await self._database.transaction(read)

@@ -267,11 +267,15 @@ loss_limits = Table(
     _text("scope"),
     Column("soft", Numeric),
     Column("hard", Numeric),
+    Column("drawdown", Numeric),
     _text("set_by"),
     _text("reason"),
     Column("set_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     CheckConstraint("soft > 0 AND soft < 'Infinity'", name="loss_limits_soft_positive"),
     CheckConstraint("hard > 0 AND hard < 'Infinity'", name="loss_limits_hard_positive"),
+    CheckConstraint(
+        "drawdown > 0 AND drawdown < 'Infinity'", name="loss_limits_drawdown_positive"
+    ),
     Index("loss_limits_scope", "scope", "id"),
 )
 
@@ -284,7 +288,7 @@ trading_days = Table(
     _number("peak_pnl"),
     Column("start_equity", Numeric),
     Column("opened_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
-    PrimaryKeyConstraint("scope", "began_at"),
+    PrimaryKeyConstraint("began_at", "scope"),
     CheckConstraint(_finite("start_pnl", "peak_pnl"), name="trading_days_finite"),
 )
 

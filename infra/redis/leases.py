@@ -4,7 +4,7 @@ The rule: an epoch once seen shuts out all lower ones for good, also after the l
 Times are taken from Redis' clock alone, so that no machine's clock decides who owns a market.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from redis.asyncio import Redis
 
@@ -61,6 +61,16 @@ class RedisLeases:
         names = [str(path) for path in held]
         return any(name.startswith(account) and name != market.path for name in names)
 
+    async def holders(self, markets: Sequence[MarketId]) -> Mapping[MarketId, str]:
+        """Holders ("epoch owner") of leases that have not run out. Raises Unavailable."""
+        if not markets:
+            return {}
+        async with bounded():
+            found = await self._redis.mget([self._lease(market) for market in markets])
+        return {
+            market: str(holder) for market, holder in zip(markets, found, strict=True) if holder
+        }
+
     async def expired(self, grace_ms: int = 0) -> Sequence[LostLease]:
         """Leases expired for at least `grace_ms` and never released. Raises Unavailable."""
         async with bounded():
@@ -86,6 +96,12 @@ class RedisLeases:
         async with bounded():
             keys = [self._lease(lost.market), self._holders, self._leases]
             return bool(await self._settle(keys=keys, args=[lost.market.path, _holder(lost)]))
+
+    async def holder(self, market: MarketId) -> str | None:
+        """Owner of the unexpired lease, None when nobody holds it. Raises Unavailable."""
+        async with bounded():
+            held = await self._redis.get(self._lease(market))
+        return None if held is None else str(held).partition(" ")[2]
 
     def _lease(self, market: MarketId) -> str:
         return f"{self._prefix}:lease:{market.path}"

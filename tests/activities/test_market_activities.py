@@ -11,12 +11,9 @@ from temporalio.exceptions import ApplicationError
 from activities.market import MarketActivities
 from activities.messages import (
     DecisionInput,
-    FlattenSliceInput,
     PreflightInput,
     SessionInput,
     SessionResult,
-    StandDownInput,
-    TakeOverInput,
 )
 from desk.identity import MarketId, OrderIdentity, Slot
 from desk.lifecycle import SessionReason
@@ -254,51 +251,6 @@ async def test_a_position_the_history_does_not_explain_is_a_break(open_desk: Ope
     assert result.reason is SessionReason.BREAK
     assert "ledger has 5 lots, the venue 0" in result.message
     assert result.progress.requotes == 0
-
-
-async def test_flatten_reaches_zero_exactly_and_books_agree(open_desk: OpenDesk) -> None:
-    async with open_desk() as desk:
-        await desk.run(desk.activities.preflight, PREFLIGHT)
-        async with asyncio.TaskGroup() as tasks:
-            session = tasks.create_task(quote(desk, 20))
-            while not desk.venue.engine.position("main", MARKET.symbol).lots:
-                await asyncio.sleep(0.05)
-            session.cancel()
-        take = await desk.run(
-            desk.activities.take_over, TakeOverInput(market=MARKET, owner="exit", run_id="run")
-        )
-        sides = []
-        for step in range(6):
-            report = await desk.run(
-                desk.activities.flatten_slice,
-                FlattenSliceInput(
-                    market=MARKET,
-                    epoch=take.epoch,
-                    owner="exit",
-                    step=step,
-                    slices_left=max(1, 3 - step),
-                    max_slippage_bps=Decimal(100),
-                    limits=RiskLimits(),
-                ),
-            )
-            sides.append(report.position_after)
-            if report.position_after == 0:
-                break
-        assert sides[-1] == 0
-        assert all(side * sides[0] >= 0 for side in sides)
-        last = await desk.run(
-            desk.activities.take_over, TakeOverInput(market=MARKET, owner="down", run_id="run")
-        )
-        final = await desk.run(
-            desk.activities.stand_down,
-            StandDownInput(
-                market=MARKET, epoch=last.epoch, owner="down", life_epoch=1, reason="test"
-            ),
-        )
-    assert final.venue_open_orders == 0
-    assert final.venue_position == 0
-    assert final.ledger_equals_venue, final.difference
-    assert final.venue_fills == final.ledger_fills > 0
 
 
 async def test_decisions_are_recorded(open_desk: OpenDesk, database_url: str) -> None:

@@ -12,23 +12,27 @@ import httpx
 import pytest
 
 from flotilla.demo.children import Child
-from flotilla.simulated import ocx, x10
+from flotilla.simulated import ocx, x10, zo
 from flotilla.simulated.markets import RATE_PER_MINUTE
 from tests.chaos.ground import Market, SimulatedVenue, open_market
 from tests.support.services import Services, running_services
 
-_MARKETS = 24
+_MARKETS = 96
 _NAMES = ocx.symbols(_MARKETS, None)
 _SYMBOLS = itertools.cycle(_NAMES[1:])
-_X10_NAMES = x10.symbols(4, None)
+_X10_NAMES = x10.symbols(24, None)
 _X10_SYMBOLS = itertools.cycle(_X10_NAMES)
+_ZO_NAMES = zo.symbols(24, None)
+_ZO_SYMBOLS = itertools.cycle(_ZO_NAMES)
 X10_TIMER_S = 6
 _HERE = Path(__file__).parent
+# These kill no process, are over in seconds, and so run with all other tests.
+_EVERY_TIME = frozenset({"test_invariants.py", "test_kill_in_short.py"})
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if _HERE in item.path.parents:
+        if _HERE in item.path.parents and item.path.name not in _EVERY_TIME:
             item.add_marker(pytest.mark.chaos)
 
 
@@ -82,6 +86,26 @@ def x10_sim(ground: Services, request: pytest.FixtureRequest) -> Iterator[Simula
         )
 
 
+@pytest.fixture(scope="session")
+def zo_sim(ground: Services, request: pytest.FixtureRequest) -> Iterator[SimulatedVenue]:
+    """The 01.xyz of this pytest process."""
+    key = ground.data_dir / "secrets" / "zo-simulator"
+    with _simulated(ground, request, "zo", _ZO_NAMES, key) as (urls, seed):
+        yield SimulatedVenue(
+            name="zo",
+            url=urls["base_url"],
+            settings={
+                "BASE_URL": urls["base_url"],
+                "RATE__ORDERS_PER_S": str(RATE_PER_MINUTE // 60),
+                "RATE__CANCELS_PER_S": str(RATE_PER_MINUTE // 60),
+                "RATE__REQUESTS_PER_MIN": str(RATE_PER_MINUTE),
+            },
+            credentials={"WALLET_KEY_FILE": str(key)},
+            seed=seed,
+            numbers={symbol: number for number, symbol in enumerate(_ZO_NAMES)},
+        )
+
+
 @contextmanager
 def _simulated(
     ground: Services, request: pytest.FixtureRequest, name: str, symbols: Sequence[str], key: Path
@@ -94,7 +118,7 @@ def _simulated(
         log=ground.data_dir / f"sim-{name}.log",
     )
     ground.run(child.start({}))
-    answers = ("base_url",) if name == "ocx" else ("base_url", "stream_url")
+    answers = ("base_url", "stream_url") if name == "x10" else ("base_url",)
     urls = {answer: ground.run(child.read(answer, timeout_s=30)) for answer in answers}
     root = urls["base_url"].removesuffix("/api/v1")
     with httpx.Client(base_url=root) as levers:
@@ -120,4 +144,14 @@ async def x10_market(
     """The same at X10."""
     print(f"seed {x10_sim.seed}")  # noqa: T201 - shown when a test fails
     async with open_market(ground, x10_sim, next(_X10_SYMBOLS), tmp_path) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def zo_market(
+    ground: Services, zo_sim: SimulatedVenue, tmp_path: Path
+) -> AsyncIterator[Market]:
+    """The same at 01.xyz."""
+    print(f"seed {zo_sim.seed}")  # noqa: T201 - shown when a test fails
+    async with open_market(ground, zo_sim, next(_ZO_SYMBOLS), tmp_path) as opened:
         yield opened

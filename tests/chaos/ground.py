@@ -22,7 +22,7 @@ from temporalio.service import RPCError
 from activities.ports import ActivityPorts
 from desk.identity import MarketId
 from flotilla.control import open_control, open_temporal
-from flotilla.demo.children import Child
+from flotilla.demo.children import GUARDIAN, Child
 from flotilla.demo.world import wait_for_worker
 from infra.embedded.directory import discover
 from infra.settings import Settings
@@ -48,6 +48,8 @@ class SimulatedVenue:
     settings: Mapping[str, str]
     credentials: Mapping[str, str]
     seed: int
+    numbers: Mapping[str, int] = field(default_factory=dict)
+    """What the venue calls its markets where it does not call them by their symbols."""
 
     def environment(self, account: str) -> Mapping[str, str]:
         """Settings for one account; all of them are the same one at the venue."""
@@ -86,12 +88,20 @@ class Market:
 
     # --- processes ---------------------------------------------------------------------------
 
-    async def worker(self) -> Child:
-        """Start one more worker and wait until it polls."""
+    async def worker(self, **settings: str) -> Child:
+        """Start one more worker and wait until it polls; `settings` are its own variables."""
         child = Child("worker", ["worker"], log=self.logs / f"worker-{len(self.workers)}.log")
         self.workers.append(child)
-        await child.start(self.environment)
+        await child.start({**self.environment, **settings})
         await wait_for_worker(self.client, child)
+        return child
+
+    async def guardian(self, **settings: str) -> Child:
+        """Start a guardian and wait until it watches."""
+        child = Child("guardian", GUARDIAN, log=self.logs / f"guardian-{len(self.workers)}.log")
+        self.workers.append(child)
+        await child.start({**self.environment, **settings})
+        await child.heard(r"(worker ready)", timeout_s=60)
         return child
 
     async def start(self, **options: Any) -> Handle:
@@ -138,15 +148,16 @@ class Market:
 
     async def log(self) -> VenueLog:
         """What the venue recorded so far."""
-        return VenueLog(await self.venue.get("events"), self.id.symbol)
+        return VenueLog(await self.venue.get("events"), self.id.symbol, tag=self.id.tag)
 
     async def open_orders(self) -> list[Any]:
         """What rests at the venue now, by its own word."""
-        state = await self.venue.get("state")
+        account = (await self.venue.get("state"))["main"]
+        name = self.venue.numbers.get(self.id.symbol, self.id.symbol)
         return [
             one
-            for one in state["main"]["openOrders"]
-            if one.get("marketId", one.get("market")) == self.id.symbol
+            for one in account.get("openOrders", account.get("orders"))
+            if one.get("marketId", one.get("market")) == name
         ]
 
     async def has_quotes(self) -> bool:
@@ -189,6 +200,17 @@ class Market:
             instrument = next(item for item in listed if item.symbol == self.id.symbol)
             return await look(self.id, instrument, venue, ports.ledger, life_epoch=0)
 
+    async def stays(
+        self, what: str, holds: Callable[[], Awaitable[object]], *, for_s: float
+    ) -> None:
+        """Look all the while; fails as soon as it no longer holds."""
+        began = time.monotonic()
+        while time.monotonic() - began < for_s:
+            if not await holds():
+                after_s = time.monotonic() - began
+                raise AssertionError(f"no longer after {after_s:.1f} s: {what}")
+            await asyncio.sleep(_LOOK_S)
+
     # --- doing -------------------------------------------------------------------------------
 
     async def hold_a_position(self) -> None:
@@ -206,14 +228,15 @@ class Market:
         bids = [one for one in await self.open_orders() if one["side"].lower() in {"buy", "bid"}]
         if not bids:
             return
-        lowest = min(bids, key=lambda one: Decimal(one["price"]))
+        lowest = min(bids, key=lambda one: Decimal(str(one["price"])))
+        quantity = lowest.get("quantity", lowest.get("qty", lowest.get("size")))
         await self.venue.post(
             "trade",
             {
                 "marketId": self.id.symbol,
                 "side": "sell",
-                "price": lowest["price"],
-                "quantity": str(1_000 * Decimal(lowest.get("quantity", lowest.get("qty")))),
+                "price": str(lowest["price"]),
+                "quantity": str(1_000 * Decimal(str(quantity))),
             },
         )
 
@@ -271,6 +294,10 @@ class Market:
         if self.handle is not None:
             with suppress(RPCError):
                 await self.handle.terminate("the test is over")
+        # No worker has this account's keys from here on: looking at it would only fail.
+        schedule = names.guardian_schedule_id("chaos", self.id.venue, self.id.account)
+        with suppress(RPCError):
+            await self.client.get_schedule_handle(schedule).delete()
         await self.venue.post("quiet", {"marketId": self.id.symbol, "on": True})
 
     async def _stopped(self) -> bool:

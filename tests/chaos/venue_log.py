@@ -10,6 +10,7 @@ from itertools import pairwise
 from typing import Any
 
 from desk.identity import OrderIdentity
+from venues.zo.client_ids import unpack
 
 ACCOUNT = "main"
 
@@ -23,19 +24,40 @@ class Accepted:
     order_id: str
     identity: OrderIdentity
     rests: bool
+    reduce_only: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OurTrade:
+    """One execution of ours: price in ticks, lots positive when bought."""
+
+    at_ns: int
+    sequence: int
+    client_order_id: str
+    price: int
+    lots: int
 
 
 class VenueLog:
-    """The venue's events of our account in one market, in the venue's order."""
+    """The venue's events of our account in one market, in the venue's order.
 
-    def __init__(self, events: Sequence[Mapping[str, Any]], symbol: str) -> None:
+    `tag` is the market's; only a venue that takes whole numbers for ids needs it to read them.
+    """
+
+    def __init__(self, events: Sequence[Mapping[str, Any]], symbol: str, *, tag: str = "") -> None:
         self._events = [event for event in events if event.get("symbol") == symbol]
+        self._tag = tag
+
+    @property
+    def sequence(self) -> int:
+        """Number of the newest event."""
+        return int(self._events[-1]["sequence"]) if self._events else 0
 
     def accepted(self) -> list[Accepted]:
         """Orders taken; an id that is not of our making is a failure by itself."""
         found = []
         for event in self._of("OrderAccepted"):
-            identity = OrderIdentity.decode(event["client_order_id"] or "")
+            identity = self._identity(event["client_order_id"] or "")
             assert identity is not None, f"a stranger's order: {event}"
             found.append(
                 Accepted(
@@ -44,6 +66,7 @@ class VenueLog:
                     order_id=event["order_id"],
                     identity=identity,
                     rests=event["time_in_force"].lower() != "ioc",
+                    reduce_only=event["reduce_only"],
                 )
             )
         return found
@@ -81,6 +104,12 @@ class VenueLog:
             found -= _gone(event)
         return found & mine
 
+    def left_by(self, epoch: int, *, until_ns: int | None = None) -> set[str]:
+        """Ids of orders of this epoch and of those before it that rest at a moment."""
+        epochs = [number for number in self.epochs() if number <= epoch]
+        found: set[str] = set()
+        return found.union(*(self.resting(until_ns=until_ns, epoch=one) for one in epochs))
+
     def gone_ns(self, epoch: int) -> int:
         """When the last order of an epoch left the book (wall time)."""
         left = 0
@@ -113,6 +142,28 @@ class VenueLog:
     def trade_count(self) -> int:
         """Executions of ours."""
         return sum(ACCOUNT in {event["maker"], event["taker"]} for event in self._of("Trade"))
+
+    def trades(self) -> list[OurTrade]:
+        """Executions of ours; one against ourselves counts once for each side."""
+        found = []
+        for event in self._of("Trade"):
+            for side, sign in (("taker", 1), ("maker", -1)):
+                if event[side] != ACCOUNT:
+                    continue
+                bought = sign if event["aggressor"] == "buy" else -sign
+                found.append(
+                    OurTrade(
+                        at_ns=event["at_ns"],
+                        sequence=event["sequence"],
+                        client_order_id=event[f"{side}_client_order_id"] or "",
+                        price=event["price"],
+                        lots=bought * event["lots"],
+                    )
+                )
+        return found
+
+    def _identity(self, text: str) -> OrderIdentity | None:
+        return unpack(int(text), self._tag) if text.isdecimal() else OrderIdentity.decode(text)
 
     def _of(self, kind: str) -> list[Mapping[str, Any]]:
         return [event for event in self._events if event["event"] == kind]

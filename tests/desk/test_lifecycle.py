@@ -1,6 +1,8 @@
 """The state machine: one table, no way out of it, and what comes before what."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from desk.lifecycle import (
     TRANSITIONS,
@@ -9,8 +11,10 @@ from desk.lifecycle import (
     SessionReason,
     after_command,
     after_session,
-    hold_seconds,
+    cool_down_seconds,
+    is_trouble,
     may,
+    recent,
 )
 
 
@@ -39,6 +43,7 @@ def test_a_sessions_end_always_has_a_way_the_table_knows(
 @pytest.mark.parametrize("command", Command)
 def test_a_loss_limit_and_a_kill_come_before_what_a_person_asked(command: Command) -> None:
     assert after_session(SessionReason.DRAWDOWN, command) is MarketState.FLATTENING
+    assert after_session(SessionReason.DAILY_LOSS, command) is MarketState.FLATTENING
     assert after_session(SessionReason.KILLED, command) is MarketState.STANDING_DOWN
 
 
@@ -48,7 +53,42 @@ def test_a_command_is_possible_in_every_live_state(command: Command, state: Mark
     assert may(state, after_command(command))
 
 
-def test_holding_waits_longer_each_time_and_never_over_a_minute() -> None:
-    waits = [hold_seconds(number) for number in range(12)]
-    assert waits == sorted(waits)
-    assert (waits[0], waits[-1]) == (1, 60)
+@pytest.mark.parametrize("reason", SessionReason)
+def test_a_rest_never_gets_shorter_nor_longer_than_a_minute(reason: SessionReason) -> None:
+    rests = [cool_down_seconds(reason, number) for number in range(40)]
+    assert rests == sorted(rests)
+    assert 1 <= rests[0] <= rests[-1] <= 60
+
+
+@pytest.mark.parametrize(
+    ("reason", "first", "tenth"),
+    [
+        (None, 1, 60),
+        (SessionReason.LEASE, 1, 60),
+        (SessionReason.WORKER_LOST, 1, 60),
+        (SessionReason.ERROR_RATE, 30, 30),
+        (SessionReason.SAME_REFUSAL, 30, 30),
+        (SessionReason.LATENCY, 60, 60),
+    ],
+)
+def test_how_long_a_market_rests_depends_on_why(
+    reason: SessionReason | None, first: int, tenth: int
+) -> None:
+    assert cool_down_seconds(reason, 0) == first
+    assert cool_down_seconds(reason, 9) == tenth
+
+
+@pytest.mark.parametrize(("freeze_ms", "seconds"), [(1, 1), (60_000, 60), (90_500, 91)])
+def test_a_fill_burst_freezes_for_what_was_said_each_time(freeze_ms: int, seconds: int) -> None:
+    for holds in (0, 7):
+        assert cool_down_seconds(SessionReason.FILL_BURST, holds, freeze_ms) == seconds
+
+
+def test_everything_but_a_window_and_a_wish_is_trouble() -> None:
+    calm = {reason for reason in SessionReason if not is_trouble(reason)}
+    assert calm == {SessionReason.WINDOW, SessionReason.CANCELLED}
+
+
+@given(st.lists(st.integers(0, 100_000)), st.integers(0, 100_000), st.integers(1, 60))
+def test_recent_ends_are_those_of_the_window(ends: list[int], now: int, window_s: int) -> None:
+    assert recent(ends, now, window_s) == tuple(end for end in ends if now - end < 1_000 * window_s)

@@ -13,9 +13,10 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 from activities.messages import SessionInput
 from desk.quoting.parameters import QuoteStyle
 from tests.flotilla.test_cli import REFUSED, USAGE, flotilla
-from tests.workflows.conftest import Start
+from tests.workflows.conftest import Start, worker
 from tests.workflows.scripted import Script
 from workflows import names
+from workflows.flatten import FlattenWorkflow
 from workflows.market import MarketWorkflow
 
 MARKET = "ocx/BTC-PERP"
@@ -55,9 +56,38 @@ async def test_pause_resume_and_flatten_each_ask_for_what_they_say(
         assert (await commands.shown("paused"))["reason"] == "drill"
         assert json.loads(await commands.run("resume", MARKET, *BY)) == {"asked": "resume"}
         await commands.shown("quoting")
-        assert json.loads(await commands.run("flatten", MARKET, *BY)) == {"asked": "flatten"}
+        assert json.loads(await commands.run("flatten", MARKET, *BY)) == {
+            "asked": "flatten",
+            "workflow_id": "market/ocx/main/BTC-PERP",
+            "started": False,
+        }
         result = await handle.result()
     assert [step.after for step in result.flatten_steps] == [0]
+
+
+async def test_what_is_left_of_a_market_nobody_quotes_is_flattened_by_a_workflow_of_its_own(
+    server: WorkflowEnvironment, tmp_path: Path
+) -> None:
+    commands, script = Commands(server, tmp_path), Script(positions=deque([9]), held=True)
+    queue, exits = names.CONTROL_QUEUE, script.exit_activities()
+    flatten_id = "flatten/ocx/main/BTC-PERP"
+    async with worker(server.client, queue, [FlattenWorkflow], exits):
+        none = await commands.run("flatten", MARKET, "--abandon", "--by", "ana", code=USAGE)
+        assert "no flatten of ocx/main/BTC-PERP runs" in none
+        wrong = ("--set", "slippage_bps=0", "--by", "ana")
+        said = await commands.run("flatten", MARKET, *wrong, code=USAGE)
+        assert "slippage_bps: 0 is not above zero" in said
+        for started in (True, False):
+            ask = ("flatten", MARKET, "--set", "slices=3", *BY)
+            assert json.loads(await commands.run(*ask)) == {
+                "asked": "flatten",
+                "workflow_id": flatten_id,
+                "started": started,
+            }
+        await commands.run("flatten", MARKET, "--abandon", *BY)
+        handle = server.client.get_workflow_handle_for(FlattenWorkflow.run, flatten_id)
+        result = await handle.result()
+    assert (result.outcome, result.by, result.reason) == ("abandoned", "ana", "drill")
 
 
 async def test_the_style_can_be_changed_while_quoting(

@@ -37,3 +37,10 @@ def test_what_cannot_be_checked_counts_as_present(tmp_path: Path) -> None:
 def test_a_long_reason_is_cut(tmp_path: Path) -> None:
     (tmp_path / "KILL").write_text("x" * 5_000)
     assert len(StateKillFile(tmp_path / "KILL").reason()) == 1_000
+
+
+def test_a_file_that_is_there_is_left_alone(tmp_path: Path) -> None:
+    kill_file = StateKillFile(tmp_path / "state" / "KILL")
+    assert kill_file.write("first")
+    assert not kill_file.write("second")
+    assert kill_file.reason() == "first"

@@ -1,4 +1,7 @@
-"""A place of the ladder that is refused three times in a row rests; the others are quoted on."""
+"""A place of the ladder that is refused three times in a row rests; the others are quoted on.
+
+The price differs each time: the very same request is not sent a fourth time (`test_breakers.py`).
+"""
 
 from dataclasses import replace
 from decimal import Decimal
@@ -15,7 +18,16 @@ from quoting.inbox import Answered, Cleared, Tick
 from quoting.loop import MarketLoop
 from quoting.progress import LatencySamples
 from quoting.refusals import Refusals
-from tests.quoting.builders import STEPWISE, accepted, account, book, make_loop, refused, sent
+from tests.quoting.builders import (
+    INSTRUMENT,
+    STEPWISE,
+    accepted,
+    account,
+    book,
+    make_loop,
+    refused,
+    sent,
+)
 from tests.quoting.stepwise import ONE_LEVEL, acknowledged, answered, update
 
 OUTER = Slot(Side.SELL, 2)
@@ -52,7 +64,7 @@ def left(refusals: Refusals, now_ns: int) -> tuple[set[Slot], str]:
 
 def heard(*reasons: RejectReason | None) -> Refusals:
     """Refusals after one answer a cycle for the outer slot."""
-    refusals = Refusals()
+    refusals = Refusals(INSTRUMENT)
     for cycle, reason in enumerate(reasons):
         refusals.hear(outcome(cycle, reason), 0)
     return refusals
@@ -115,7 +127,7 @@ def test_one_order_refused_counts_once_however_often_it_is_told() -> None:
 
 
 def test_an_acknowledgement_is_no_proof_where_refusals_came_after_it() -> None:
-    refusals = Refusals()
+    refusals = Refusals(INSTRUMENT)
     for cycle in range(3):
         refusals.hear(outcome(cycle, None), 0)
         refusals.hear_update(update(order(cycle), 0, resting=False, reason=BAND), 0)
@@ -155,7 +167,7 @@ def without_outer(batch: Batch) -> Answered:
 def test_the_ladder_is_sent_without_the_slot_and_later_with_it_again() -> None:
     loop = make_loop()
     for second in (1, 2, 3):
-        batch = sent(again(loop, second, 600_000))
+        batch = sent(again(loop, second, 599_700 + 100 * second))
         assert OUTER in {one.slot for one in batch.orders}
         loop.apply(without_outer(batch))
     assert again(loop, 4, 600_000) == []
@@ -173,13 +185,17 @@ def test_the_ladder_is_sent_without_the_slot_and_later_with_it_again() -> None:
 
 def test_a_slot_refused_after_its_acknowledgement_rests_too() -> None:
     loop = make_loop(capabilities=STEPWISE, parameters=ONE_LEVEL)
+    sold: dict[str, NewOrder] = {}
     for second in (1, 2, 3):
-        batch = sent(again(loop, second, 600_000))
+        batch = sent(again(loop, second, 599_700 + 100 * second))
         loop.apply(answered(batch, *(acknowledged(one) for one in batch.orders)))
         for one in batch.orders:
             bid = one.side is Side.BUY
             reason = RejectReason.INVALID if bid else None
             loop.apply(update(one, second * NS_PER_S, resting=not bid, reason=reason))
+            if one.replaces is not None:
+                loop.apply(update(sold[one.replaces], second * NS_PER_S, resting=False))
+            sold[one.client_order_id] = one
     assert again(loop, 4, 600_000) == []
     assert "buy 0: rests" in loop.progress(LatencySamples()).reason
 
@@ -187,8 +203,8 @@ def test_a_slot_refused_after_its_acknowledgement_rests_too() -> None:
 def test_a_ladder_refused_as_a_whole_rests_and_ends_the_session_at_the_fifth_time() -> None:
     loop = make_loop()
     seconds = (1, 2, 3, 3 + REST_S, 3 + 2 * REST_S)
-    for second in seconds:
-        batch = sent(again(loop, second, 600_000))
+    for number, second in enumerate(seconds):
+        batch = sent(again(loop, second, 600_000 + 100 * number))
         assert len(batch.orders) == 6
         loop.apply(refused(batch, BAND, old_gone=True))
         if second in seconds[2:4]:

@@ -42,6 +42,7 @@ async def watched(timer: Timer, *, healthy: bool = True) -> Watch:
         permit=permit(),
         ports=SimpleNamespace(venue=SimpleNamespace(dead_man=timer)),
         may_renew=lambda: healthy,
+        wake=lambda: None,
     )
     task = asyncio.create_task(watch.dead_man())
     try:

@@ -2,7 +2,7 @@
 
 import sys
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -21,6 +21,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 
 from tests.workflows.scripted import Script
 from workflows import names
+from workflows.flatten import FlattenWorkflow
 from workflows.market import MarketWorkflow
 from workflows.messages import MarketResult, StartMarket
 
@@ -52,6 +53,23 @@ async def server() -> AsyncIterator[WorkflowEnvironment]:
         yield env
 
 
+def worker(
+    client: Client, queue: str, workflows: Sequence[type], activities: Sequence[Any]
+) -> Worker:
+    return Worker(
+        client,
+        task_queue=queue,
+        workflows=workflows,
+        activities=activities,
+        workflow_runner=SandboxedWorkflowRunner(
+            restrictions=SandboxRestrictions.default.with_passthrough_modules(*PASSTHROUGH)
+        ),
+        workflow_failure_exception_types=[pydantic.ValidationError],
+        # This server does not push cancellations; they come with heartbeats.
+        max_heartbeat_throttle_interval=timedelta(milliseconds=100),
+    )
+
+
 @pytest.fixture
 def start(server: WorkflowEnvironment) -> Start:
     @asynccontextmanager
@@ -59,18 +77,11 @@ def start(server: WorkflowEnvironment) -> Start:
         script: Script, workflow_id: str | None = None, **fields: object
     ) -> AsyncIterator["WorkflowHandle[MarketWorkflow, MarketResult]"]:
         queue = str(uuid.uuid4())
-        async with Worker(
-            server.client,
-            task_queue=queue,
-            workflows=[MarketWorkflow],
-            activities=script.activities(),  # type: ignore[arg-type]
-            workflow_runner=SandboxedWorkflowRunner(
-                restrictions=SandboxRestrictions.default.with_passthrough_modules(*PASSTHROUGH)
-            ),
-            workflow_failure_exception_types=[pydantic.ValidationError],
-            # This server does not push cancellations; they come with heartbeats.
-            max_heartbeat_throttle_interval=timedelta(milliseconds=100),
-        ):
+        quoting = worker(server.client, queue, [MarketWorkflow], script.activities())
+        brakes = worker(
+            server.client, names.CONTROL_QUEUE, [FlattenWorkflow], script.exit_activities()
+        )
+        async with quoting, brakes:
             spec = StartMarket.model_validate({"venue": "ocx", "symbol": "BTC-PERP", **fields})
             yield await server.client.start_workflow(
                 MarketWorkflow.run,

@@ -7,9 +7,15 @@ from decimal import Decimal
 
 from temporalio import activity
 
+from activities.flatten_messages import (
+    FlattenEnd,
+    FlattenEndInput,
+    FlattenOpening,
+    FlattenSliceInput,
+    FlattenWord,
+)
 from activities.messages import (
     DecisionInput,
-    FlattenSliceInput,
     PreflightInput,
     PreflightReport,
     SessionInput,
@@ -23,6 +29,17 @@ from quoting.agreement import StandDownReport
 from quoting.exit import FlattenSliceReport
 from quoting.progress import SessionProgress
 
+_LOOK = StandDownReport(
+    venue_open_orders=0,
+    venue_position=0,
+    ledger_position=0,
+    venue_fills=2,
+    ledger_fills=2,
+    ledger_equals_venue=True,
+    difference="",
+    pnl=Decimal("1.5"),
+)
+
 
 @dataclass
 class Script:
@@ -33,9 +50,20 @@ class Script:
     preflight_error: Exception | None = None
     session_error: Exception | None = None
     leaving_error: Exception | None = None
+    session_failures: deque[Exception | None] = field(default_factory=deque)
+    """What the next attempts of sessions die of; None is a worker that is heard of no more."""
+    clear_failures: deque[Exception] = field(default_factory=deque)
+    usual_round_trip_ms: Decimal | None = None
     calls: list[str] = field(default_factory=list)
     inputs: list[object] = field(default_factory=list)
     epoch: int = 0
+    held: bool = False
+    """A flatten's order waits until it is let go."""
+    flat: bool = False
+    slice_errors: deque[Exception] = field(default_factory=deque)
+    exit_error: Exception | None = None
+    ends: deque[int] = field(default_factory=deque)
+    """Lots that the last looks of a flatten see; zero when none is left."""
 
     def note(self, name: str, request: object) -> None:
         self.calls.append(name)
@@ -46,7 +74,6 @@ class Script:
             self.preflight,
             self.quote_session,
             self.take_over,
-            self.flatten_slice,
             self.stand_down,
             self.record_decision,
         ]
@@ -69,6 +96,12 @@ class Script:
     async def quote_session(self, request: SessionInput) -> SessionResult:
         self.note("quote_session", request)
         self.epoch += 1
+        if self.session_failures:
+            failure = self.session_failures.popleft()
+            if failure is None:
+                await asyncio.Event().wait()
+            else:
+                raise failure
         if self.session_error is not None:
             raise self.session_error
         if self.sessions:
@@ -88,40 +121,72 @@ class Script:
             message="",
             epoch=self.epoch,
             cleared=True,
-            progress=SessionProgress(epoch=self.epoch, phase="leaving", cycles=10, requotes=7),
+            progress=SessionProgress(
+                epoch=self.epoch,
+                phase="leaving",
+                cycles=10,
+                requotes=7,
+                usual_round_trip_ms=self.usual_round_trip_ms,
+            ),
         )
 
     @activity.defn(name="take_over")
     async def take_over(self, request: TakeOverInput) -> TakeOverReport:
         self.note("take_over", request)
+        if self.clear_failures:
+            raise self.clear_failures.popleft()
         self.epoch += 1
         return TakeOverReport(epoch=self.epoch, attempts=1)
+
+    def exit_activities(self) -> list[object]:
+        """What a flatten asks, on the queue of the brakes."""
+        return [
+            self.flatten_take_over,
+            self.flatten_slice,
+            self.flatten_tell,
+            self.flatten_end,
+        ]
+
+    @activity.defn(name="flatten_take_over")
+    async def flatten_take_over(self, request: TakeOverInput) -> FlattenOpening:
+        self.note("flatten_take_over", request)
+        if self.exit_error is not None:
+            raise self.exit_error
+        self.epoch += 1
+        position = 0 if self.flat else self.positions[0] + 1 if self.positions else 1
+        return FlattenOpening(epoch=self.epoch, position=position)
 
     @activity.defn(name="flatten_slice")
     async def flatten_slice(self, request: FlattenSliceInput) -> FlattenSliceReport:
         self.note("flatten_slice", request)
+        while self.held:
+            activity.heartbeat()
+            await asyncio.sleep(0.02)
+        if self.slice_errors:
+            raise self.slice_errors.popleft()
         after = self.positions.popleft() if self.positions else 0
         return FlattenSliceReport(
-            step=request.step,
+            step=request.step.step,
             position_before=after + 1,
             position_after=after,
             sent_lots=1,
             outcome="accepted",
         )
 
+    @activity.defn(name="flatten_tell")
+    async def flatten_tell(self, word: FlattenWord) -> None:
+        self.note(f"told:{word.kind}", word)
+
+    @activity.defn(name="flatten_end")
+    async def flatten_end(self, request: FlattenEndInput) -> FlattenEnd:
+        self.note("flatten_end", request)
+        left = self.ends.popleft() if self.ends else 0
+        return FlattenEnd(position=left, look=None if left and not request.abandoned else _LOOK)
+
     @activity.defn(name="stand_down")
     async def stand_down(self, request: StandDownInput) -> StandDownReport:
         self.note("stand_down", request)
-        return StandDownReport(
-            venue_open_orders=0,
-            venue_position=0,
-            ledger_position=0,
-            venue_fills=2,
-            ledger_fills=2,
-            ledger_equals_venue=True,
-            difference="",
-            pnl=Decimal("1.5"),
-        )
+        return _LOOK
 
     @activity.defn(name="record_decision")
     async def record_decision(self, request: DecisionInput) -> None:

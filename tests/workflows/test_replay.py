@@ -31,6 +31,7 @@ def test_there_are_histories() -> None:
     assert {path.stem for path in HISTORIES} == {
         "market_drawdown",
         "market_paused",
+        "market_trouble",
         "market_window",
     }
 

@@ -95,6 +95,13 @@ class OcxAccount:
         listed = await self._reads.private("positions", decode_positions, {})
         return readable("positions", lambda _: position_of(instrument, listed), b"")
 
+    async def held(self) -> Sequence[str]:
+        """Symbols in which the account holds a position, also such that we cannot trade."""
+        listed = await self._reads.private("positions", decode_positions, {})
+        return readable(
+            "positions", lambda _: sorted({one.market_id for one in listed if one.held}), b""
+        )
+
     async def fills(self, instrument: Instrument, since_ms: int) -> Sequence[Fill]:
         """Own fills since a venue wall-clock time, oldest first, all pages."""
         self._catalog.adopt(instrument)

@@ -105,4 +105,5 @@ class OcxConfig:
             client_order_id_length=self.client_order_id_max_len,
             settling_ms=self.settling_ms,
             ids_refused_for_good=True,
+            closes_positions=True,
         )

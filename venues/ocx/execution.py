@@ -18,11 +18,12 @@ from venues.ocx.account import OcxAccount
 from venues.ocx.cancels import Cancels, hear
 from venues.ocx.config import OcxConfig
 from venues.ocx.instruments import Catalog
-from venues.ocx.ladder import LadderEncoder, read_answer
+from venues.ocx.ladder import LadderEncoder, close_body, read_answer, read_close
 from venues.ocx.outcomes import not_sent, refused, unresolved
 from venues.ocx.session import Credential, Session
 
 _BULK = "bulk"
+_CLOSE = "close"
 
 
 class OcxExecution:
@@ -48,6 +49,7 @@ class OcxExecution:
         self._budget = budget
         self._clock = clock
         self._path = config.paths[_BULK]
+        self._close_path = config.paths[_CLOSE]
         self._max_levels = config.max_levels
         self._encoder = LadderEncoder(levels_key=config.levels_key, margin_mode=config.margin_mode)
         self._in_flight: set[str] = set()
@@ -99,6 +101,30 @@ class OcxExecution:
         listed = await self._account.open_orders(instrument)
         return next((one for one in listed if one.client_order_id == client_order_id), None)
 
+    async def close(self, batch: Approved[Batch], instrument: Instrument) -> BatchOutcome:
+        """Have the venue close as much of the position as the batch's one order says.
+
+        Less than the venue takes as a quantity closes all that is left. ValueError for another
+        batch than one reduce-only order of this market.
+        """
+        value = batch.value
+        self._check(value, instrument)
+        if len(value.orders) != 1 or not value.orders[0].reduce_only:
+            raise ValueError("a position is closed by exactly one reduce-only order")
+        started_ns = self._clock.monotonic_ns()
+        wait_s = self._budget.take(RequestKind.ORDER)
+        if wait_s > 0:
+            return await self._without_budget(value, wait_s)
+        try:
+            kind = await self._session.ready(_CLOSE)
+        except (NotSent, Refused) as error:
+            return not_sent(value, started_ns, str(error))
+        body = close_body(value.orders[0], instrument, self._catalog.grids(instrument)[1].text)
+        answer = self._post(value.symbol, kind, body, _CLOSE)
+        return await self._outcome(
+            value, instrument, kind=kind, body=body, answer=answer, sent_ns=started_ns, call=_CLOSE
+        )
+
     def _check(self, batch: Batch, instrument: Instrument) -> None:
         if batch.symbol != instrument.symbol:
             raise ValueError(f"a batch of {batch.symbol} was sent to {instrument.symbol}")
@@ -121,9 +147,12 @@ class OcxExecution:
             batch, instrument, kind=kind, body=body, answer=answer, sent_ns=sent_ns
         )
 
-    def _post(self, symbol: str, kind: Credential, body: bytes) -> Awaitable[HttpResponse]:
+    def _post(
+        self, symbol: str, kind: Credential, body: bytes, call: str = _BULK
+    ) -> Awaitable[HttpResponse]:
+        path = self._path if call == _BULK else self._close_path
         answer = asyncio.ensure_future(
-            self._orders.request("POST", self._path, headers=self._session.block(kind), body=body)
+            self._orders.request("POST", path, headers=self._session.block(kind), body=body)
         )
         # On the answer and not in the coroutine, which its owner may drop before it starts.
         self._in_flight.add(symbol)
@@ -139,13 +168,14 @@ class OcxExecution:
         body: bytes,
         answer: Awaitable[HttpResponse],
         sent_ns: int,
+        call: str = _BULK,
     ) -> BatchOutcome:
         try:
             response = await answer
             retry_s = hear(self._budget, response, self._clock)
-            other = await self._session.second(_BULK, kind, response.status)
+            other = await self._session.second(call, kind, response.status)
             if other is not None and self._budget.take(RequestKind.ORDER) == 0:
-                kind, answer = other, self._post(batch.symbol, other, body)
+                kind, answer = other, self._post(batch.symbol, other, body, call)
                 sent_ns = self._clock.monotonic_ns()
                 response = await answer
                 retry_s = hear(self._budget, response, self._clock)
@@ -155,16 +185,17 @@ class OcxExecution:
             return unresolved(batch, sent_ns, None, str(error))
         if not 200 <= response.status < 300:
             return refused(batch, response, retry_s)
-        self._session.worked(_BULK, kind)
-        return self._accepted(batch, instrument, response)
+        self._session.worked(call, kind)
+        return self._accepted(batch, instrument, response, call)
 
     def _accepted(
-        self, batch: Batch, instrument: Instrument, response: HttpResponse
+        self, batch: Batch, instrument: Instrument, response: HttpResponse, call: str
     ) -> BatchOutcome:
         sent_ns, answered_ns = response.sent_ns, response.received_ns
         try:
             sizes = self._catalog.grids(instrument)[1]
-            orders = read_answer(batch.orders, response.body, sizes.read)
+            read = read_answer if call == _BULK else read_close
+            orders = read(batch.orders, response.body, sizes.read)
         except (ValueError, ArithmeticError, RecursionError) as error:
             return unresolved(batch, sent_ns, answered_ns, f"unreadable answer: {error}")
         return BatchOutcome(

@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 import msgspec
 
+from desk.instrument import Instrument
 from desk.orders import Batch, NewOrder, OrderOutcome, OutcomeKind, RejectReason, TimeInForce
 from venues.ocx.errors import reason_of
 from venues.ocx.grid import Grid
@@ -91,6 +92,20 @@ def read_answer(orders: tuple[NewOrder, ...], body: bytes, lots: Lots) -> tuple[
     if set(by_id) == {None} and len(answers) == len(orders):
         return tuple(_outcome(*pair, lots) for pair in zip(orders, answers, strict=True))
     return tuple(_outcome(order, by_id.get(order.client_order_id), lots) for order in orders)
+
+
+def read_close(orders: tuple[NewOrder, ...], body: bytes, lots: Lots) -> tuple[OrderOutcome, ...]:
+    """Outcome of a close after a 2xx, which answers with the one order it made of it."""
+    alone = body.strip().startswith(b"{")
+    return read_answer(orders, b"[" + body + b"]" if alone else body, lots)
+
+
+def close_body(order: NewOrder, instrument: Instrument, size: Callable[[int], str]) -> bytes:
+    """Body of a close; without a quantity where it is less than the venue takes as one."""
+    body = {"marketId": instrument.symbol, "clientOrderId": order.client_order_id}
+    if order.lots >= instrument.min_lots:
+        body["quantity"] = size(order.lots)
+    return msgspec.json.encode(body)
 
 
 def everyone(

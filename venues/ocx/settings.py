@@ -14,6 +14,7 @@ from venues.ocx.signing import Secret, wallet_address
 CREDENTIALS: Mapping[str, tuple[str, ...]] = {
     "bulk": ("key", "session"),
     "cancel_all": ("key", "session"),
+    "close": ("key", "session"),
     "user_stream": ("key", "session"),
     "open_orders": ("session", "key"),
     "own_trades": ("session", "key"),
@@ -28,6 +29,7 @@ PATHS: Mapping[str, str] = {
     "fees": "/perps/fees",
     "bulk": "/perps/quotes/bulk",
     "cancel_all": "/perps/orders/cancel-all",
+    "close": "/perps/positions/close",
     "open_orders": "/perps/orders",
     "own_trades": "/perps/trades",
     "positions": "/perps/positions",

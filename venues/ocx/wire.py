@@ -168,13 +168,19 @@ class WireBalance(_Wire, frozen=True):
     available: str | None = None
     wallet_balance: str | None = None
     perps_balance: str | None = None
+    maintenance_margin: str | None = None
 
     def balance(self) -> Balance:
         """The desk's words; ValueError when no figure is given."""
         equity = self.equity or self.wallet_balance or self.perps_balance
         if equity is None:
             raise ValueError("the balances hold no equity")
-        return Balance(equity=Decimal(equity), available=Decimal(self.available or equity))
+        kept = self.maintenance_margin
+        return Balance(
+            equity=Decimal(equity),
+            available=Decimal(self.available or equity),
+            maintenance=None if kept is None else Decimal(kept),
+        )
 
 
 decode_book_event = msgspec.json.Decoder(WireBookEvent).decode

@@ -114,6 +114,13 @@ class X10Account:
         listed = (await self._reads.get("/user/positions", decode_positions, params)).data
         return readable("positions", lambda _: position_of(instrument, listed), b"")
 
+    async def held(self) -> Sequence[str]:
+        """Symbols in which the account holds a position, also such that we cannot trade."""
+        listed = (await self._reads.get("/user/positions", decode_positions, {})).data
+        return readable(
+            "positions", lambda _: sorted({one.market for one in listed if one.held}), b""
+        )
+
     async def fills(self, instrument: Instrument, since_ms: int) -> Sequence[Fill]:
         """Own fills since a venue wall-clock time, oldest first, all pages."""
         trades = await self._history.since(instrument.symbol, since_ms)

@@ -111,6 +111,13 @@ class X10Execution:
         """The resting order with this id, None when the venue knows of none resting."""
         return await self._account.find(instrument, client_order_id)
 
+    async def close(self, batch: Approved[Batch], instrument: Instrument) -> BatchOutcome:  # noqa: ARG002 - the same for every market
+        """X10 closes no position by itself; the order is rejected and nothing is sent."""
+        value, message = batch.value, "X10 has no call that closes a position"
+        rejected = [not_sent(order, message, reason=RejectReason.INVALID) for order in value.orders]
+        started_ns = self._clock.monotonic_ns()
+        return together(value.batch_id, rejected, old_gone=False, started_ns=started_ns)
+
     def _place(
         self, batch: Batch, instrument: Instrument, *, old_gone: bool | None
     ) -> Awaitable[BatchOutcome]:

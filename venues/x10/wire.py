@@ -158,13 +158,17 @@ class WireBalance(_Wire, frozen=True):
     equity: str
     available_for_trade: str
     exposure: str | None = None
+    margin_ratio: str | None = None
+    """Maintenance margin over equity (section 18)."""
 
     def balance(self) -> Balance:
         """The desk's words."""
+        equity, ratio = Decimal(self.equity), self.margin_ratio
         return Balance(
-            equity=Decimal(self.equity),
+            equity=equity,
             available=Decimal(self.available_for_trade),
             exposure=None if self.exposure is None else Decimal(self.exposure),
+            maintenance=None if ratio is None else Decimal(ratio) * equity,
         )
 
 

@@ -104,6 +104,20 @@ class ZoAccount:
         held = {one.market_id: one for one in told.positions}.get(market.market_id)
         return readable("account", lambda _: position_of(market, held), b"")
 
+    async def held(self) -> Sequence[str]:
+        """Symbols in which the account holds a position; a number for a market we cannot name."""
+        told = await self.read()
+        markets = ((one, self._markets.catalog.by_id(one.market_id)) for one in told.positions)
+        return readable(
+            "account",
+            lambda _: sorted(
+                str(one.market_id) if market is None else market.symbol
+                for one, market in markets
+                if one.perp is not None and one.perp.held
+            ),
+            b"",
+        )
+
     async def fills(self, instrument: Instrument, since_ms: int) -> Sequence[Fill]:
         """Own fills since a venue wall-clock time, oldest first, all pages."""
         market = await self._markets.of(instrument)
@@ -114,7 +128,12 @@ class ZoAccount:
     async def balance(self) -> Balance:
         """Account value, what new orders may use, and what is held (zo.md section 8)."""
         told = await self.margins()
-        return Balance(equity=told.equity, available=told.available, exposure=told.exposure)
+        return Balance(
+            equity=told.equity,
+            available=told.available,
+            exposure=told.exposure,
+            maintenance=told.maintenance,
+        )
 
     async def margins(self) -> Margins:
         """Margin figures for risk gates; reads a mark for every market that is held."""

@@ -126,6 +126,12 @@ class ZoExecution:
         listed = await self._account.open_orders(instrument)
         return next((one for one in listed if one.client_order_id == client_order_id), None)
 
+    async def close(self, batch: Approved[Batch], instrument: Instrument) -> BatchOutcome:  # noqa: ARG002 - the same for every market
+        """01.xyz closes no position by itself; the order is rejected and nothing is sent."""
+        message = "not sent: 01.xyz has no call that closes a position"
+        now_ns = self._clock.monotonic_ns()
+        return self._unsent(batch.value, now_ns, RejectReason.INVALID, message)
+
     # --- before anything is sent ---------------------------------------------------------------
 
     def _check(self, batch: Batch, instrument: Instrument) -> None:

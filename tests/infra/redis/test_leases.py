@@ -171,3 +171,15 @@ async def test_an_account_is_shared_while_another_of_its_markets_is_held(
     assert await leases.acquire(OTHER, 2, "b", LONG)
     assert await leases.release(OTHER, 2, "b")
     assert not await leases.shared(MARKET)
+
+
+async def test_holders_are_those_whose_lease_has_not_run_out(
+    leases: RedisLeases, redis: Redis
+) -> None:
+    assert await leases.holders([]) == {}
+    assert await leases.acquire(MARKET, 1, "a", 50)
+    assert await leases.acquire(OTHER, 4, "b", LONG)
+    await until_gone(redis)
+    assert await leases.holders([MARKET, OTHER]) == {OTHER: "4 b"}
+    assert await leases.release(OTHER, 4, "b")
+    assert await leases.holders([MARKET, OTHER]) == {}

@@ -156,6 +156,21 @@ class FillCases:
             heard = await _all_heard(harness, ear)
             assert sum(fill.lots for fill in heard) == order.lots
 
+    async def test_v490_what_is_held_is_named_and_what_keeps_it_is_told(
+        self, harness: Harness
+    ) -> None:
+        stage, account = Stage(harness), harness.venue.account
+        await stage.still()
+        assert list(await account.held()) == []
+        order = await stage.place_inside(Side.BUY)
+        await stage.hit(order, order.lots)
+        assert list(await account.held()) == [harness.instrument.symbol]
+        funds = await account.balance()
+        assert funds.exposure is not None
+        if funds.maintenance is not None:
+            # Some part of what is held, and less than the equity of an account in good order.
+            assert 0 < funds.maintenance < min(funds.exposure, funds.equity)
+
 
 async def _heard_change(ear: Ear[AccountEvent]) -> None:
     """Wait until the stream said anything new, so that faults strike in turn."""

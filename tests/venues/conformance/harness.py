@@ -45,6 +45,7 @@ class Target(StrEnum):
     ORDERS = "orders"
     CANCELS = "cancels"
     CANCEL_ONE = "cancel_one"
+    CLOSES = "closes"
     BOOK_STREAM = "book_stream"
     ACCOUNT_STREAM = "account_stream"
     EVERYWHERE = "everywhere"

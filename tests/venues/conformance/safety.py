@@ -3,9 +3,9 @@
 import pytest
 
 from desk.errors import ConfigurationFault, VenueError
-from desk.orders import NewOrder, OutcomeKind, TimeInForce
+from desk.orders import NewOrder, OutcomeKind, RejectReason, TimeInForce
 from desk.units import Side, Ticks
-from tests.venues.conformance.harness import Harness, Target, Trouble, trouble
+from tests.venues.conformance.harness import Harness, Target, Trouble, skip_without, trouble
 from tests.venues.conformance.stage import Stage, eventually
 
 _CLOCK_TOLERANCE_MS = 1_500
@@ -88,6 +88,51 @@ class SafetyCases:
 
         assert await eventually(lots, lambda left: left == 0) == 0
         await stage.rests(order.client_order_id for order in ladder)
+
+    async def test_v523_the_venues_own_close_takes_a_part_and_then_the_rest(
+        self, harness: Harness
+    ) -> None:
+        skip_without("its own close", has=harness.venue.capabilities.closes_positions)
+        stage = Stage(harness)
+        await stage.still()
+        held = await _become_long(stage)
+        ladder = await stage.ladder()
+        await stage.place(*ladder)
+        part = stage.unit
+        for lots in (part, held - part, held):
+            outcome = await stage.close(Side.SELL, lots, position=held)
+            assert outcome.orders[0].filled in {None, 0, lots}
+        assert (await harness.venue.account.position(harness.instrument)).lots == 0
+        sold = [one.lots for one in await harness.fills() if one.side is Side.SELL]
+        assert sum(sold) == held
+        assert outcome.orders[0].kind is OutcomeKind.REJECTED, "there was nothing left to close"
+        await stage.rests(order.client_order_id for order in ladder)
+
+    async def test_v524_a_close_without_an_answer_is_the_same_close_again(
+        self, harness: Harness
+    ) -> None:
+        skip_without("its own close", has=harness.venue.capabilities.closes_positions)
+        stage = Stage(harness)
+        await stage.still()
+        held = await _become_long(stage)
+        await trouble(harness, Trouble.RESPONSE_LOST, Target.CLOSES)
+        lost = await stage.close(Side.SELL, stage.unit, position=held, client_order_id="fclose-1")
+        assert lost.orders[0].kind is OutcomeKind.UNRESOLVED
+        again = await stage.close(Side.SELL, stage.unit, position=held, client_order_id="fclose-1")
+        assert again.orders[0].kind is OutcomeKind.UNRESOLVED
+        assert again.orders[0].reason is RejectReason.DUPLICATE
+        assert sum(one.lots for one in await harness.fills() if one.side is Side.SELL) == stage.unit
+
+    async def test_v525_without_a_close_of_its_own_nothing_is_sent(self, harness: Harness) -> None:
+        if harness.venue.capabilities.closes_positions:
+            pytest.skip("the venue closes positions by itself")
+        stage = Stage(harness)
+        await stage.still()
+        held = await _become_long(stage)
+        outcome = await stage.close(Side.SELL, held, position=held)
+        assert [order.kind for order in outcome.orders] == [OutcomeKind.REJECTED]
+        assert outcome.old_gone is False
+        assert (await harness.venue.account.position(harness.instrument)).lots == held
 
     async def test_v530_the_venues_clock_is_seen(self, harness: Harness) -> None:
         assert abs(await harness.venue.clock_offset_ms()) <= _CLOCK_TOLERANCE_MS

@@ -156,6 +156,27 @@ class Stage:
         approved = approve(batch, self.instrument, mid_x2=bid + ask, position=position)
         return await self.venue.execution.send(approved, self.instrument)
 
+    async def close(
+        self, side: Side, lots: Lots, *, position: Lots, client_order_id: str | None = None
+    ) -> BatchOutcome:
+        """Ask the venue to close so much of the position."""
+        self._cycle += 1
+        bid, ask = await self.touch()
+        order = self.order(
+            side,
+            bid if side is Side.SELL else ask,
+            lots,
+            client_order_id=client_order_id,
+            time_in_force=TimeInForce.IOC,
+            post_only=False,
+            reduce_only=True,
+        )
+        batch = Batch(
+            batch_id=order.client_order_id, symbol=self.instrument.symbol, orders=(order,)
+        )
+        approved = approve(batch, self.instrument, mid_x2=bid + ask, position=position)
+        return await self.venue.execution.close(approved, self.instrument)
+
     async def place(self, *orders: NewOrder) -> BatchOutcome:
         """Send orders that must be accepted."""
         outcome = await self.send(*orders)

@@ -33,6 +33,7 @@ _PATHS = {
     Target.ORDERS: "/perps/quotes/bulk",
     Target.CANCELS: "/perps/orders/cancel-all",
     Target.CANCEL_ONE: "/perps/orders/cancel-all",
+    Target.CLOSES: "/perps/positions/close",
     Target.BOOK_STREAM: "/perps/book-stream",
     Target.ACCOUNT_STREAM: "/perps/stream/user",
     Target.EVERYWHERE: None,

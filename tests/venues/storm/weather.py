@@ -169,6 +169,8 @@ class Storm:
                     max_orders_per_minute=1_000_000,
                     max_drawdown=Decimal(10) ** 9,
                     reconcile_every_ms=1_000,
+                    max_errors=1_000_000,
+                    max_fill_burst=Decimal(10) ** 9,
                 ),
                 capabilities=venue.capabilities,
                 facts=_NOTHING,

@@ -33,11 +33,13 @@ _UP: Final = (
         scope text NOT NULL,
         soft numeric,
         hard numeric,
+        drawdown numeric,
         set_by text NOT NULL,
         reason text NOT NULL,
         set_at timestamptz NOT NULL DEFAULT now(),
         CONSTRAINT loss_limits_soft_positive CHECK (soft > 0 AND soft < 'Infinity'),
-        CONSTRAINT loss_limits_hard_positive CHECK (hard > 0 AND hard < 'Infinity')
+        CONSTRAINT loss_limits_hard_positive CHECK (hard > 0 AND hard < 'Infinity'),
+        CONSTRAINT loss_limits_drawdown_positive CHECK (drawdown > 0 AND drawdown < 'Infinity')
     )
     """,
     "CREATE INDEX loss_limits_scope ON loss_limits (scope, id)",
@@ -49,7 +51,7 @@ _UP: Final = (
         peak_pnl numeric NOT NULL,
         start_equity numeric,
         opened_at timestamptz NOT NULL DEFAULT now(),
-        PRIMARY KEY (scope, began_at),
+        PRIMARY KEY (began_at, scope),
         CONSTRAINT trading_days_finite CHECK (
             start_pnl > '-Infinity' AND start_pnl < 'Infinity'
             AND peak_pnl > '-Infinity' AND peak_pnl < 'Infinity'

@@ -1,0 +1,67 @@
+"""What a market looks like without us: its book, touch, mid and volatility.
+
+The venue's book shows our own orders too; a mid that follows them drifts with our own skew.
+"""
+
+from decimal import Decimal
+
+from desk.book import Book
+from desk.market import FeedEvent
+from desk.quoting.decide import QuoteModel
+from desk.quoting.view import Depth, View
+from desk.quoting.volatility import MinuteReturns
+from desk.units import Lots, Side
+from quoting.working_orders import WorkingOrders
+
+_SAMPLE_S, _SAMPLES = 1, 10
+
+
+class Sight:
+    """The market as others make it. `mid_x2` is in half ticks, None before there was one."""
+
+    def __init__(
+        self, book: Book, model: QuoteModel, orders: WorkingOrders, prior_sigma_bps: Decimal | None
+    ) -> None:
+        self._book = book
+        self._model = model
+        self._orders = orders
+        self._prior_sigma_bps = prior_sigma_bps
+        self._returns = MinuteReturns(sample_s=_SAMPLE_S, min_samples=_SAMPLES)
+        self._touch: tuple[int, int] | None = None
+        self._depth: Depth | None = None
+        self.mid_x2: int | None = None
+        self.heard_ns = 0
+
+    @property
+    def nobody_else(self) -> bool:
+        """Whether nobody but us quotes a side."""
+        return self._touch is None
+
+    def look(self, event: FeedEvent) -> None:
+        """Look anew after the book took an event."""
+        self.heard_ns = event.received_ns
+        bids, asks = self._orders.lots_by_price(Side.BUY), self._orders.lots_by_price(Side.SELL)
+        bid = self._book.best_of_others(Side.BUY, bids)
+        ask = self._book.best_of_others(Side.SELL, asks)
+        self._touch = None if bid is None or ask is None else (bid, ask)
+        if bid is not None and ask is not None:
+            self.mid_x2, self._depth = bid + ask, self._model.depth(self._book, bids, asks)
+            self._returns.observe(bid + ask, event.received_ns)
+
+    def view(self, inventory: Lots) -> View:
+        """What prices are made from; only while somebody else quotes both sides."""
+        assert self._touch is not None  # noqa: S101 - `nobody_else` was asked before
+        best_bid, best_ask = self._touch
+        return View(
+            best_bid=best_bid,
+            best_ask=best_ask,
+            mid_x2=best_bid + best_ask,
+            inventory=inventory,
+            sigma_bps=self.sigma_bps(),
+            depth=self._depth,
+        )
+
+    def sigma_bps(self) -> Decimal | None:
+        """Volatility of a minute; an earlier session's until there is one of our own."""
+        own = self._returns.sigma_bps()
+        return self._prior_sigma_bps if own is None else own
