@@ -66,8 +66,17 @@ async def at_work(market: Market) -> Child:
     return next(child for child in market.workers if child.name == "worker")
 
 
+async def hushed(market: Market, *, on: bool = True) -> None:
+    """End the crowd's trading, or let it go on: what rests then leaves by a cancel alone."""
+    await market.venue.post("quiet", {"marketId": market.id.symbol, "on": on})
+
+
 async def struck(market: Market, strike: Strike, worker: Child) -> Orphaned:
-    """Strike a worker; what it leaves behind has no owner from this moment on."""
+    """Strike a worker; what it leaves behind has no owner from this moment on.
+
+    The crowd is hushed: nobody but an owner to come shall take the orders away.
+    """
+    await hushed(market)
     quoted = [one.identity.epoch for one in (await market.log()).accepted() if one.rests]
     at_ns = time.time_ns()
     if strike is Strike.KILL:

@@ -15,7 +15,7 @@ from desk.lifecycle import SessionReason
 from tests.chaos.forged import forged_session, leases_refused
 from tests.chaos.ground import Market
 from tests.chaos.invariants import GateClosed, Orphaned
-from tests.chaos.matrix import GONE_S, SLOW_S, Strike, struck, thawed
+from tests.chaos.matrix import GONE_S, SLOW_S, Strike, hushed, struck, thawed
 from tests.chaos.outages import now_ms
 from tests.chaos.verdict import judged, killed
 from tests.infra.redis.link import Link
@@ -58,12 +58,14 @@ async def test_the_way_from_one_worker_to_the_venue_is(market: Market, how: str)
         await market.worker()
         await market.guardian()
         epoch = await market.epoch()
+        await hushed(market)
         at_ms = now_ms()
         CUTS[how](link)
         took = await market.until(
             "nothing of it rests", lambda: _nothing_of(market, epoch), within_s=SLOW_S
         )
         print(f"line {how}: nothing rested after {took:.2f} s")  # noqa: T201
+        await hushed(market, on=False)
         await market.until("it quotes anew", lambda: market.quotes_above(epoch), within_s=SLOW_S)
         _mend(link)
         await market.finish(within_s=SLOW_S)
@@ -81,12 +83,14 @@ async def test_the_only_worker_has_no_way_to_the_venue_but_the_guardian_has(
         await market.hold_a_position()
         await market.guardian()
         epoch = await market.epoch()
+        await hushed(market)
         at_ms = now_ms()
         link.cut()
         took = await market.until(
             "nothing of it rests", lambda: _nothing_of(market, epoch), within_s=SLOW_S
         )
         print(f"only worker cut off: nothing rested after {took:.2f} s")  # noqa: T201
+        await hushed(market, on=False)
         _mend(link)
         await market.until("it quotes anew", lambda: market.quotes_above(epoch), within_s=SLOW_S)
         await market.finish(within_s=SLOW_S)
@@ -102,6 +106,8 @@ async def test_the_venue_is_out_of_reach_during_a_kill(market: Market, how: str)
         await market.start()
         await market.until("the first quotes rest", market.has_quotes)
         await market.hold_a_position()
+        await market.until("quotes rest on", market.has_quotes)
+        await hushed(market)
         CUTS[how](link)
         async with killed(market, f"market:{market.id.path}") as kill:
             await market.stays("its orders rest", market.has_quotes, for_s=_CUT_LOOK_S)
@@ -149,6 +155,7 @@ async def test_a_workflow_is_terminated_and_its_worker_is_struck(
     print(f"terminated and {strike}: nothing rested after {gone_s:.2f} s")  # noqa: T201
     if strike is Strike.FREEZE:
         await thawed(market, worker, orphan)
+    await hushed(market, on=False)
     await market.worker()
     await market.start()
     await market.until("it quotes anew", lambda: market.quotes_above(orphan.epoch), within_s=SLOW_S)

@@ -4,7 +4,17 @@ import pytest
 
 from tests.chaos.ground import Market
 from tests.chaos.invariants import GateClosed
-from tests.chaos.matrix import SLOW_S, STATES, State, Strike, at_work, manned, struck, thawed
+from tests.chaos.matrix import (
+    SLOW_S,
+    STATES,
+    State,
+    Strike,
+    at_work,
+    hushed,
+    manned,
+    struck,
+    thawed,
+)
 from tests.chaos.verdict import judged, killed
 
 pytestmark = pytest.mark.timeout(400)
@@ -35,6 +45,7 @@ async def test_a_kill_meets_a_worker_that_was_struck(market: Market, strike: Str
     orphan = await struck(market, strike, victim)
     async with killed(market, f"market:{market.id.path}") as kill:
         await market.until("nothing rests", market.has_none, within_s=SLOW_S)
+        await hushed(market, on=False)
         await market.ended(within_s=SLOW_S)
         if strike is Strike.FREEZE:
             await thawed(market, victim, orphan)
@@ -55,6 +66,7 @@ async def _struck_while(market: Market, state: State, strike: Strike) -> None:
     if orphan.epoch:
         gone_s = max(0, (await market.log()).gone_ns(orphan.epoch) - orphan.at_ns) / 1e9
         print(f"{strike}: its last order was gone after {gone_s:.2f} s")  # noqa: T201
+    await hushed(market, on=False)
     await state.release(market)
     if state.ends:
         await market.ended(within_s=SLOW_S)
