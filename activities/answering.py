@@ -25,6 +25,8 @@ _GATE_S: Final = 6.0
 _LOOK_S: Final = 0.2
 _FIRST_CLEAR_S: Final = 1.0
 _CLEAR_S: Final = 8.0
+# A session whose lease Redis forgot believes in it, and may send, until it would have run out.
+_LEASE_MS: Final = 3_000
 # No session confirms a lease of three seconds, or a board, that long without Redis.
 _REDIS_AWAY_S: Final = 5.0
 _TRIES_WITHOUT_SETTINGS: Final = 5
@@ -63,6 +65,8 @@ class Answering:
         self._stages = {one.stage: one for one in request.known}
         self._waiting = ""
         self._unverified = ""
+        self._keyless = 0
+        self._nobody_since_ns: int | None = None
 
     async def run(self) -> MarketAnswer:
         """Answer, and record what was seen. Never raises for what services and venues do."""
@@ -83,6 +87,7 @@ class Answering:
             stages=tuple(sorted(self._stages.values(), key=lambda one: one.at_ms)),
             waiting_for=self._waiting,
             unverified=self._unverified,
+            keyless=self._keyless,
         )
 
     async def _answer(self, venue: Venue, instrument: Instrument) -> None:
@@ -117,7 +122,10 @@ class Answering:
                 away_since_ns = away_since_ns or now_ns
                 away_s = (now_ns - away_since_ns) / NS_PER_S
                 open_because = f"the leases cannot be read: {trouble}"
-                evidence = f"nobody reached Redis for {away_s:.0f} s, so no lease is confirmed"
+                evidence = (
+                    f"{self._ports.worker} could not reach Redis for {away_s:.0f} s; as it sees "
+                    "it, no lease is confirmed"
+                )
                 if away_s < _REDIS_AWAY_S:
                     evidence = ""
             if evidence:
@@ -132,10 +140,21 @@ class Answering:
         """Evidence that the gate is closed, or else who holds it open."""
         owner = await self._ports.lost.holder(self._market)
         if owner is None:
-            return "nobody holds the lease, so nobody may send", ""
+            if self._ran_out():
+                return "nobody holds the lease, so nobody may send", ""
+            return "", "nobody holds the lease, but one that Redis forgot may not have run out yet"
+        self._nobody_since_ns = None
         if owner.startswith(_QUOTES_NOTHING):
             return f"{owner.partition('/')[0]} holds the lease, which adds no risk", ""
         return "", f"{owner} holds the lease and has not said that it stopped"
+
+    def _ran_out(self) -> bool:
+        """Whether no lease can be older than the kill, or than the first look that found none."""
+        clock = self._ports.clock
+        now_ns = clock.monotonic_ns()
+        self._nobody_since_ns = self._nobody_since_ns or now_ns
+        since_ms = clock.wall_ns() // NS_PER_MS - self._kill.at_ms
+        return max(since_ms, (now_ns - self._nobody_since_ns) // NS_PER_MS) >= _LEASE_MS
 
     # --- the orders --------------------------------------------------------------------------
 
@@ -204,19 +223,34 @@ class Answering:
 
     async def _without_settings(self, fault: str) -> None:
         """Leave it to other workers; after some tries believe that an unowned market is over."""
+        self._keyless = self._request.keyless + 1
         closed = await self._gate(within_s=0.0)
         runs = await self._stop_workflow()
         if closed and not runs:
             await self._by_its_workflow()
         self._wait_for(f"no worker with settings looked yet: {fault}")
-        if not closed or runs or self._answered() or self._request.tries < _TRIES_WITHOUT_SETTINGS:
+        if not closed or runs or self._keyless <= _TRIES_WITHOUT_SETTINGS or self._begun():
             return
         with suppress(Unavailable):
+            if self._kill.effect is KillEffect.FLATTEN and await self._holds():
+                return
             if self._market not in {one.market for one in await self._ports.lost.expired()}:
                 self._unverified = (
                     f"{fault}; its workflow does not run and its last owner gave the lease up in "
                     "good order"
                 )
+
+    def _begun(self) -> bool:
+        """Whether somebody who has the settings came further, and will end it."""
+        return not {KillStage.REQUESTED, KillStage.GATE_CLOSED}.issuperset(self._stages)
+
+    async def _holds(self) -> bool:
+        """Whether the ledger knows of a position in the market."""
+        market = self._market
+        booked = await self._ports.ownership.exposures(
+            market.venue, market.account, (market.symbol,)
+        )
+        return any(one.market == market and one.quantity for one in booked)
 
     # --- noting ------------------------------------------------------------------------------
 

@@ -1,6 +1,7 @@
 """What a drill asks the world: may it begin, pull the brake, clean up, record.
 
-The one rule: only a market that the settings mark for drills is ever touched.
+The one rule: only a market that the settings mark for drills is ever touched, and never while a
+kill covers it.
 """
 
 import asyncio
@@ -17,7 +18,7 @@ from activities.drill_messages import DrillDone, DrillInput, DrillReady, DrillSe
 from activities.failures import as_application_errors
 from activities.ports import ActivityPorts
 from desk.control_ports import KillAnswers
-from desk.drills import Drill, DrillKind
+from desk.drills import Drill
 from desk.errors import ConfigurationFault, Unavailable, VenueError
 from desk.identity import MarketId
 from desk.instrument import Instrument
@@ -26,7 +27,7 @@ from desk.records import KillStage
 from desk.units import NS_PER_MS
 from quoting.clearing import clear
 from quoting.lone_order import LoneOrder, place, smallest_lots
-from quoting.permission import wait_for_lease
+from quoting.permission import standing_kills, wait_for_lease
 from quoting.taking import read_book
 
 _LOOK_S = 0.1
@@ -60,7 +61,16 @@ class DrillActivities:
                 )
             if await self._runs(f"market/{market.path}"):
                 raise ConfigurationFault(f"market: {market.path} runs already; stop it first")
+            if holder := await self._ports.lost.holder(market):
+                raise ConfigurationFault(
+                    f"market: {market.path} is held by {holder}; stop it first"
+                )
+            await self._refuse_killed(market)
             venue, instrument = await self._market(market)
+            if lots := (await venue.account.position(instrument)).lots:
+                raise ConfigurationFault(
+                    f"market: {market.path} holds {lots} lots; flatten it before a drill"
+                )
             book = await read_book(venue, instrument)
             if book.mid_x2 is None:
                 raise Unavailable("the book was lost while it was read")
@@ -85,14 +95,24 @@ class DrillActivities:
 
     @activity.defn
     async def drill_kill(self, request: DrillInput) -> DrillSeen:
-        """Give the kill as a person gives it in the Temporal UI, and time what follows."""
+        """Give the kill as a person gives it in the Temporal UI, and time what follows.
+
+        It asks for a flatten, and is known by `kill_at_ms`. Never in place of somebody else's.
+        """
         market = request.market
         scope = f"market:{market.path}"
         with as_application_errors():
             venue, instrument = await self._market(market)
+            await self._refuse_killed(market)
             asked_ms = self._now_ms()
             control = activity.client().get_workflow_handle(f"control/{request.fleet}")
-            said = {"scope": scope, "by": "drill", "reason": f"kill drill {request.run_id}"}
+            said = {
+                "scope": scope,
+                "by": "drill",
+                "reason": f"kill drill {request.run_id}",
+                "flatten": True,
+                "at_ms": request.kill_at_ms,
+            }
             await control.signal("kill", said)
             waited_ms = await self._until_listed(
                 venue, instrument, wanted=False, within_s=request.within_s
@@ -103,7 +123,7 @@ class DrillActivities:
                     f"orders still rested {request.within_s} s after the kill", type="DrillFailed"
                 )
             facts.append(f"venue lists zero, twice, {waited_ms} ms later")
-            answered = await self._answered(scope, asked_ms, request.within_s)
+            answered = await self._answered(scope, request.kill_at_ms, request.within_s)
             if not answered:
                 raise ApplicationError(
                     f"the market did not answer the kill within {request.within_s} s",
@@ -165,7 +185,7 @@ class DrillActivities:
 
     @activity.defn
     async def clean_drill(self, request: DrillInput) -> None:
-        """Leave nothing of a drill behind: no order, no lease, no kill of its own."""
+        """Leave nothing of a drill behind: no order, no kill of its own. DrillFailed with lots."""
         with as_application_errors():
             venue, instrument = await self._market(request.market)
             report = await clear(
@@ -176,8 +196,14 @@ class DrillActivities:
             if venue.dead_man is not None:
                 with suppress(VenueError):  # it runs out by itself, which is safe
                     await venue.dead_man.release(request.market.path)
-            if request.kind is DrillKind.KILL:
+            if request.kill_at_ms:
                 await self._lift(request)
+            if lots := (await venue.account.position(instrument)).lots:
+                raise ApplicationError(
+                    f"{lots} lots are left at {request.market.path}; flatten them",
+                    type="DrillFailed",
+                    non_retryable=True,
+                )
 
     @activity.defn
     async def record_drill(self, done: DrillDone) -> None:
@@ -218,12 +244,40 @@ class DrillActivities:
         async with _beating(), self._held(request, epoch):
             if venue.dead_man is not None:
                 await venue.dead_man.keep(market.path)
-            order = LoneOrder(market=market, epoch=epoch, max_notional=request.max_notional)
-            await place(order, instrument, venue, self._ports.writer, self._ports.clock)
+            await place(
+                LoneOrder(market=market, epoch=epoch, max_notional=request.max_notional),
+                instrument,
+                venue,
+                self._ports.writer,
+                self._ports.clock,
+                permitted=lambda: self._refuse_lost(request, epoch),
+            )
             shown = await self._until_listed(venue, instrument, wanted=True, within_s=_SHOWN_S)
         if shown is None:
             raise ApplicationError("the venue did not list the drill's order", type="DrillFailed")
         return venue, instrument, epoch
+
+    async def _refuse_killed(self, market: MarketId) -> None:
+        """Killed, in a sentence, while any kill covers the market; Unavailable when unknown."""
+        kills = await standing_kills(self._ports.board, self._ports.ledger, market)
+        kills = self._ports.gates.merged(market, tuple(kills))
+        why = ""
+        if self._ports.kill_file.present():
+            why = "the KILL file is present; remove it before a drill"
+        elif kills:
+            kill = kills[0]
+            why = (
+                f"killed at scope {kill.scope} by {kill.by} ({kill.reason}); lift it before a drill"
+            )
+        if why:
+            raise ApplicationError(f"{market.path}: {why}", type="Killed", non_retryable=True)
+
+    async def _refuse_lost(self, request: DrillInput, epoch: int) -> None:
+        """Raise unless the drill's order may be sent now: nothing is killed, the lease is ours."""
+        ours = await self._ports.lease.renew(request.market, epoch, _owner(request), _LEASE_MS)
+        if not ours:
+            raise Unavailable(f"the lease of {request.market.path} is not the drill's any more")
+        await self._refuse_killed(request.market)
 
     @asynccontextmanager
     async def _held(self, request: DrillInput, epoch: int) -> AsyncIterator[None]:
@@ -258,30 +312,25 @@ class DrillActivities:
             await asyncio.sleep(max(_LOOK_S, pause_s))
         return None
 
-    async def _answered(self, scope: str, asked_ms: int, within_s: float) -> tuple[str, ...]:
+    async def _answered(self, scope: str, at_ms: int, within_s: float) -> tuple[str, ...]:
         """The stages of the answer to the drill's kill, once it is complete."""
         book: KillAnswers = self._ports.answers
         for _ in range(int(within_s / _LOOK_S)):
             _beat()
-            for kill in await self._ports.ledger.active_kills():
-                if kill.scope != scope:
-                    continue
-                answers = await book.answers(scope, kill.at_ms)
-                if any(answer.stage is KillStage.LISTED_ZERO for answer in answers):
-                    return tuple(
-                        f"{answer.stage.value} {answer.at_ms - asked_ms} ms after it was asked for"
-                        for answer in answers
-                    )
+            answers = await book.answers(scope, at_ms)
+            if any(answer.stage is KillStage.LISTED_ZERO for answer in answers):
+                return tuple(
+                    f"{answer.stage.value} {answer.at_ms - at_ms} ms after it was asked for"
+                    for answer in answers
+                )
             await asyncio.sleep(_LOOK_S)
         return ()
 
     async def _lift(self, request: DrillInput) -> None:
         scope = f"market:{request.market.path}"
-        kills = await self._ports.ledger.active_kills()
-        ours = [kill for kill in kills if kill.scope == scope and kill.by == "drill"]
-        for kill in ours:
-            await self._ports.ledger.lift_kill(scope, kill.at_ms, "drill", "the drill is over")
-            await self._ports.board.lift(scope, [kill.at_ms])
+        at_ms = request.kill_at_ms
+        await self._ports.ledger.lift_kill(scope, at_ms, "drill", "the drill is over")
+        await self._ports.board.lift(scope, [at_ms])
 
     async def _runs(self, workflow_id: str) -> bool:
         handle = activity.client().get_workflow_handle(workflow_id)

@@ -9,7 +9,10 @@ from desk.identity import MarketId
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DrillInput:
-    """Which brake at which market; `within_s` is how long it may take."""
+    """Which brake at which market; `within_s` is how long it may take.
+
+    `kill_at_ms` names the drill's own kill, 0 before it is given.
+    """
 
     kind: DrillKind
     market: MarketId
@@ -17,6 +20,7 @@ class DrillInput:
     run_id: str
     within_s: int
     max_notional: Decimal
+    kill_at_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

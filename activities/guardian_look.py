@@ -222,6 +222,8 @@ class Look:
         candidates = [f"{beginning}{market.path}" for beginning in self._request.owners]
         if hedges is not None:
             candidates.append(f"{self._request.hedge}{hedges.path}")
+        if self._request.drill:
+            candidates.append(self._request.drill)
         for candidate in candidates:
             if await self._runs(candidate):
                 return candidate

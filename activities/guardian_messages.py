@@ -11,7 +11,8 @@ class LookInput:
     """Which account to look at.
 
     `owners` are beginnings of workflow ids that, before a market's path, name who may own it;
-    `hedge` is the same before the path of the market whose inventory is hedged. Orders of
+    `hedge` is the same before the path of the market whose inventory is hedged, and `drill` is
+    the whole id of what may own every market of the account for a while. Orders of
     `overdue` markets are cancelled when no session holds their lease, though their workflow runs.
     """
 
@@ -19,6 +20,7 @@ class LookInput:
     account: str
     owners: tuple[str, ...]
     hedge: str
+    drill: str = ""
     overdue: tuple[MarketId, ...] = ()
     clear_s: float = 20.0
 

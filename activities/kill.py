@@ -128,9 +128,11 @@ class KillActivities:
                 request.scope,
                 by=request.by,
                 reason=request.reason,
+                asked_ms=request.asked_ms,
             )
             for kill in self._ports.gates.told():
-                if kill.scope == request.scope and not again:
+                later = request.asked_ms is not None and kill.at_ms > request.asked_ms
+                if kill.scope == request.scope and not again and not later:
                     self._ports.gates.forget(kill)
             standing = await self._ports.ledger.active_kills()
             wider = wider_kills(request.scope, standing)

@@ -63,6 +63,7 @@ class Collected:
 class AnswerInput:
     """Bring one market as far as it can be brought now. `tries` counts from zero.
 
+    `keyless` is how many tries in a row, up to now, had no settings of its account.
     `workflow_id` and `flatten_id` are those of the market's workflow and of a flatten of it;
     `state_attribute` names the search attribute that says what the former is doing.
     """
@@ -77,19 +78,22 @@ class AnswerInput:
     flatten_workflow: str
     flatten_queue: str
     state_attribute: str
+    keyless: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MarketAnswer:
     """How far it has come; `waiting_for` says why no further, empty when it has answered.
 
-    `unverified` says why nobody can look at its venue any more, where that is so for good.
+    `unverified` says why nobody can look at its venue any more, where that is so for good;
+    `keyless` is how many tries in a row had no settings of its account.
     """
 
     market: MarketId
     stages: tuple[StageSeen, ...]
     waiting_for: str = ""
     unverified: str = ""
+    keyless: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,11 +107,12 @@ class AlarmInput:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiftInput:
-    """Lift what stands at exactly this scope."""
+    """Lift what stood at exactly this scope at `asked_ms`, unix milliseconds (None: now)."""
 
     scope: str
     by: str
     reason: str
+    asked_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

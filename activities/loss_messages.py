@@ -43,7 +43,8 @@ class LossEvent:
 class ScopeLoss:
     """One scope's day: PnL at its start, now and at its peak, quote currency.
 
-    `latch` is what the loss limit's kill in force there asks for, None without one.
+    `latch` is what the loss limit's kill in force there asks for, None without one. `holding`: it
+    is one market, and its books hold a position.
     """
 
     scope: str
@@ -53,13 +54,15 @@ class ScopeLoss:
     limits: DayLimits
     latch: KillEffect | None = None
     latch_until_ms: int | None = None
+    holding: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LossPicture:
     """The fleet, its accounts, then its markets in the day from `begins_ms` to `ends_ms`.
 
-    `uncounted` are markets that hold something nobody knows a price of yet.
+    `uncounted` are markets that hold something nobody knows a price of yet; sums have their last
+    known PnL. `old_marks` are markets that hold something whose last price is not fresh.
     """
 
     at_ms: int
@@ -67,6 +70,7 @@ class LossPicture:
     ends_ms: int
     scopes: tuple[ScopeLoss, ...] = ()
     uncounted: tuple[str, ...] = ()
+    old_marks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

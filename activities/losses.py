@@ -22,11 +22,14 @@ from activities.loss_messages import (
     WatchLossesInput,
     WatchLossesReport,
 )
+from activities.marking import OLD_MARK_MS, Marking, marked_before
 from activities.ports import ActivityPorts
 from desk.daily_loss import (
     BY,
+    MARKET_NAMES,
     DayFacts,
     DayLimits,
+    LimitNames,
     LossVerdict,
     MarketPnl,
     holds,
@@ -40,12 +43,18 @@ from desk.errors import Unavailable
 from desk.identity import MarketId
 from desk.records import LOSS, ControlDecision, Kill, KillEffect
 from desk.trading_day import TradingDay, moment
-from desk.units import NS_PER_MS
+from desk.units import NS_PER_MS, NS_PER_S
 
 _LOOK_S = 1.0
 _SETTLE_MS = 2_000
+_CLOCK_MS = 5_000
+_MARKET = "market:"
 _RUNBOOK = "docs/runbooks/daily-loss.md"
 _NO_LIMITS = DayLimits()
+
+
+class ClockDiffers(Unavailable):
+    """This worker's clock is too far from the record's for it to judge a day."""
 
 
 async def put_latch(ports: ActivityPorts, wanted: Kill) -> Kill:
@@ -71,49 +80,90 @@ class LossActivities:
 
     def __init__(self, ports: ActivityPorts) -> None:
         self._ports = ports
+        self._marking = Marking(ports)
+        self._clock_told = False
 
     @activity.defn
     async def latch_market(self, request: LatchMarketInput) -> LatchReport:
         """Keep a market from starting until its day is over; durable before it is flattened."""
         with as_application_errors():
-            at_ms = now_ms(self._ports)
-            until_ms = request.until_ms or self._ports.days.day_at(at_ms).ends_ms
+            record_ms = await self._ports.losses.now_ms()
+            until_ms = request.until_ms or self._ports.days.day_at(record_ms).ends_ms
             wanted = Kill(
                 scope=f"{LOSS}{scopes(request.market)[0]}",
                 reason=request.reason,
                 by=BY,
-                at_ms=at_ms,
+                at_ms=now_ms(self._ports),
                 effect=KillEffect.FLATTEN,
                 until_ms=until_ms,
             )
-            return await self._latched(wanted, request.market, request.epoch)
+            if until_ms > record_ms:
+                return await self._latched(wanted, request.market, request.epoch)
+            # Its day ended while it left: there is nothing to keep out of, and still to tell.
+            await tell_latch(self._ports, wanted, request.market, request.epoch)
+            return LatchReport(scope=wanted.scope, at_ms=wanted.at_ms, until_ms=until_ms)
 
     @activity.defn
     async def latch_scope(self, event: LossEvent) -> LatchReport:
         """Put in force what a passed limit of an account or of the fleet asks for."""
         with as_application_errors():
             wanted = latch(event.scope, event.finding, event.ends_ms, now_ms(self._ports))
-            return await self._latched(wanted, None, None)
+            return await self._latched(wanted, _market(event.scope), None)
 
     @activity.defn
     async def watch_losses(self, request: WatchLossesInput) -> WatchLossesReport:
         """Look about every second; return when a limit was passed or what is limited changed."""
         with as_application_errors():
             first = await self._look()
-            ends_ns = self._ports.clock.monotonic_ns() + request.window_s * 1_000_000_000
-            seen = first
-            while not seen.events and _limited(seen) == _limited(first):
-                if self._ports.clock.monotonic_ns() >= ends_ns:
-                    break
-                activity.heartbeat(seen.picture)
-                await asyncio.sleep(_LOOK_S)
-                with suppress(Unavailable):  # a record that is away is asked again
-                    seen = await self._look()
-            return seen
+            if request.window_s == 0 or first.events:
+                return first
+            marking = asyncio.ensure_future(self._marking.run())
+            try:
+                return await self._watch(first, request.window_s, marking)
+            finally:
+                marking.cancel()
+                await asyncio.wait([marking])
+
+    async def _watch(
+        self, first: WatchLossesReport, window_s: int, marking: asyncio.Future[None]
+    ) -> WatchLossesReport:
+        ends_ns, seen = self._ports.clock.monotonic_ns() + window_s * NS_PER_S, first
+        while not seen.events and _limited(seen) == _limited(first):
+            if self._ports.clock.monotonic_ns() >= ends_ns:
+                break
+            if marking.done():
+                marking.result()
+            activity.heartbeat(seen.picture)
+            await asyncio.sleep(_LOOK_S)
+            with suppress(Unavailable):  # a record that is away is asked again
+                seen = await self._look()
+        return seen
 
     async def _look(self) -> WatchLossesReport:
-        picture = await look_at_losses(self._ports, record=True)
-        return WatchLossesReport(picture=picture, events=passed(picture))
+        try:
+            picture = await look_at_losses(self._ports, record=True)
+        except ClockDiffers as fault:
+            await self._tell_clock(str(fault))
+            raise
+        self._clock_told = False
+        events = passed(picture)
+        return WatchLossesReport(picture=picture, events=await self._unguarded(events))
+
+    async def _unguarded(self, events: Sequence[LossEvent]) -> tuple[LossEvent, ...]:
+        """Without those of markets that somebody holds: a session sees its limit at every step."""
+        markets = {event.scope: _market(event.scope) for event in events}
+        alone = [market for market in markets.values() if market is not None]
+        try:
+            held = await self._ports.holders.holders(alone) if alone else {}
+        except Unavailable:
+            held = {}  # nobody quotes without a lease
+        return tuple(event for event in events if markets[event.scope] not in held)
+
+    async def _tell_clock(self, fault: str) -> None:
+        activity.logger.error(fault)
+        if not self._clock_told:
+            await self._ports.alerts.alert(None, "critical", f"{fault}; see {_RUNBOOK}")
+            self._clock_told = True
 
     async def _latched(
         self, wanted: Kill, market: MarketId | None, epoch: int | None
@@ -127,9 +177,10 @@ async def look_at_losses(ports: ActivityPorts, *, record: bool) -> LossPicture:
     """Every scope's day as it is now; with `record`, days and peaks that are new are kept.
 
     Within two seconds after a boundary it is still the day before: its last marks are on their way.
-    Raises Unavailable.
+    Which day it is says the record. Raises Unavailable, also (ClockDiffers) when something would be
+    kept by a worker whose clock is not the record's.
     """
-    at_ms = now_ms(ports)
+    at_ms = await _record_ms(ports, record=record)
     day = ports.days.day_at(at_ms - _SETTLE_MS)
     recorded = await ports.losses.facts(day)
     markets = await ports.losses.pnl()
@@ -140,12 +191,18 @@ async def look_at_losses(ports: ActivityPorts, *, record: bool) -> LossPicture:
         if item.market in opened and item.pnl is not None
     }
     sums: dict[str, list[tuple[DayFacts, Decimal]]] = {}
-    for market, part in parts.items():
-        for scope in scopes(market)[1:]:
-            sums.setdefault(scope, []).append(part)
+    unpriced = set[str]()
+    for item in markets:
+        if item.market in opened:
+            for scope in scopes(item.market)[1:]:
+                sums.setdefault(scope, []).append(_part(opened[item.market], item))
+                if item.pnl is None:
+                    unpriced.add(scope)
     rows = []
     for scope in sorted(sums, key=lambda name: (name != "fleet", name)):
-        facts, pnl = of_markets(scope, day, recorded.get(scope), sums[scope])
+        facts, pnl = of_markets(
+            scope, day, recorded.get(scope), sums[scope], all_priced=scope not in unpriced
+        )
         if record and facts != recorded.get(scope):
             facts = await ports.losses.note(facts)
         rows.append((facts, pnl))
@@ -154,23 +211,32 @@ async def look_at_losses(ports: ActivityPorts, *, record: bool) -> LossPicture:
         at_ms=at_ms,
         begins_ms=day.begins_ms,
         ends_ms=day.ends_ms,
-        scopes=await _with_limits(ports, rows),
+        scopes=await _with_limits(
+            ports, rows, frozenset(scopes(item.market)[0] for item in markets if item.quantity)
+        ),
         uncounted=tuple(item.market.path for item in markets if item.market not in parts),
+        old_marks=tuple(
+            item.market.path
+            for item in markets
+            if item.quantity and item.market in parts and marked_before(item, at_ms - OLD_MARK_MS)
+        ),
     )
 
 
 def passed(picture: LossPicture) -> tuple[LossEvent, ...]:
-    """Limits of accounts and of the fleet that were passed without a latch as hard in force.
+    """Limits that were passed without a latch as hard in force.
 
-    A market's own limit is its session's to see, at every step. A day that is over latches nothing.
+    A market that is flat can lose no more: its limit is looked at when it begins. A day that is
+    over latches nothing.
     """
     found = []
     for row in picture.scopes if picture.at_ms < picture.ends_ms else ():
-        if row.scope.startswith("market:"):
+        names = MARKET_NAMES if row.scope.startswith(_MARKET) else LimitNames()
+        if names is MARKET_NAMES and not row.holding:
             continue
         day = TradingDay(begins_ms=picture.begins_ms, ends_ms=picture.ends_ms)
         facts = DayFacts(scope=row.scope, day=day, start=row.start, peak=row.peak)
-        finding = judge(facts, row.now, row.limits)
+        finding = judge(facts, row.now, row.limits, names)
         if finding.verdict is LossVerdict.NONE:
             continue
         wanted = latch(row.scope, finding, day.ends_ms, picture.at_ms)
@@ -182,6 +248,28 @@ def passed(picture: LossPicture) -> tuple[LossEvent, ...]:
 
 
 # --- reading and telling -------------------------------------------------------------------------
+
+
+async def _record_ms(ports: ActivityPorts, *, record: bool) -> int:
+    at_ms = await ports.losses.now_ms()
+    ahead_ms = now_ms(ports) - at_ms
+    if record and abs(ahead_ms) > _CLOCK_MS:
+        raise ClockDiffers(
+            f"clock: worker {ports.worker} is {ahead_ms / 1_000:+.1f} s off the database's clock, "
+            "so it may not judge the day's losses; set the clock of the one that is wrong"
+        )
+    return at_ms
+
+
+def _part(facts: DayFacts, item: MarketPnl) -> tuple[DayFacts, Decimal]:
+    """What a market brings to a sum; the last known where it has no price now."""
+    known = item.marked_pnl if item.pnl is None else item.pnl
+    return facts, facts.start if known is None else known
+
+
+def _market(scope: str) -> MarketId | None:
+    """The market of a market's scope, None for any other scope."""
+    return MarketId.parse(scope.removeprefix(_MARKET)) if scope.startswith(_MARKET) else None
 
 
 async def _opened(
@@ -213,7 +301,7 @@ async def _opened(
 
 
 async def _with_limits(
-    ports: ActivityPorts, rows: Sequence[tuple[DayFacts, Decimal]]
+    ports: ActivityPorts, rows: Sequence[tuple[DayFacts, Decimal]], holding: frozenset[str]
 ) -> tuple[ScopeLoss, ...]:
     limits = await ports.losses.limits()
     latches = {kill.scope: kill for kill in await ports.ledger.active_kills() if is_latch(kill)}
@@ -229,6 +317,7 @@ async def _with_limits(
                 limits=_NO_LIMITS if limit is None else limit.limits,
                 latch=None if kill is None else kill.effect,
                 latch_until_ms=None if kill is None else kill.until_ms,
+                holding=facts.scope in holding,
             )
         )
     return tuple(found)
@@ -236,7 +325,7 @@ async def _with_limits(
 
 async def _evidence(ports: ActivityPorts, scope: str) -> str:
     """PnL of every market in scope in parts, as JSON: what a loss was made of can be checked."""
-    day = ports.days.day_at(now_ms(ports))
+    day = ports.days.day_at(await ports.losses.now_ms())
     facts = await ports.losses.facts(day)
     return json.dumps(
         [

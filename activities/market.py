@@ -59,7 +59,8 @@ class MarketActivities:
             if problems := _problems(request, instrument):
                 raise ConfigurationFault("; ".join(problems))
             await recall_latches(self._ports, request.market)
-            kills = await standing_kills(self._ports.board, self._ports.ledger, request.market)
+            standing = await standing_kills(self._ports.board, self._ports.ledger, request.market)
+            kills = self._ports.gates.merged(request.market, tuple(standing))
             if kills or self._ports.kill_file.present():
                 raise ApplicationError(
                     _killed_sentence(request.market, kills), type="Killed", non_retryable=True

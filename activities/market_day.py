@@ -43,7 +43,7 @@ async def open_market_day(ports: ActivityPorts, market: MarketId, limits: RiskLi
 
     Raises Unavailable: without its day's facts a market is not quoted.
     """
-    day = ports.days.day_at(now_ms(ports))
+    day = ports.days.day_at(await ports.losses.now_ms())
     await _remember_limits(ports, market, limits.daily_loss)
     facts = await _open(ports, market, day)
     return MarketDay(market, limits.daily_loss, day, facts)
@@ -84,7 +84,9 @@ class DayKeeper:
     async def _begin(self) -> None:
         # The day's start is read from what was written: our own marks and fills among it.
         await self.ports.writer.flush(_FLUSH_S)
-        day = self.ports.days.day_at(now_ms(self.ports))
+        day = self.ports.days.day_at(await self.ports.losses.now_ms())
+        if day == self.day.day:
+            return  # our clock is ahead of the record's
         self.noted = await _open(self.ports, self.market, day)
         self.day.begin(day, self.noted)
         self.latched = False

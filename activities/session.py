@@ -91,7 +91,7 @@ async def host_session(ports: ActivityPorts, request: SessionInput) -> SessionRe
         epoch=epoch,
         cleared=end.cleared,
         progress=end.progress,
-        day_ends_ms=day.day.ends_ms,
+        day_ends_ms=(day.lost_in or day.day).ends_ms,
         attempts=activity.info().attempt,
     )
 

@@ -25,6 +25,9 @@ class LostLeases(Protocol):
         The claim is renewed by claiming again; a False then says that a new session owns it.
         """
 
+    async def yield_claim(self, lost: LostLease, claimer: str) -> None:
+        """Give a claim back before it ends: somebody else may have a way to the venue."""
+
     async def settle(self, lost: LostLease) -> bool:
         """Strike it off: its orders are gone. False when somebody holds the lease again."""
 
@@ -86,6 +89,9 @@ class LossBook(Protocol):
 
         Fills up to the moment, and what they left at the last mid marked until then.
         """
+
+    async def now_ms(self) -> int:
+        """Unix milliseconds by the record's own clock: which day it is, is no worker's to say."""
 
     async def limits(self) -> Mapping[str, LossLimit]:
         """The newest limits of each scope, also such that were switched off."""

@@ -108,8 +108,8 @@ class DayFacts:
 class MarketPnl:
     """A market's PnL at one moment, in parts: fills, fees, and the holding at the last mid.
 
-    `quantity` is signed base units, `mid` the last one known at `marked_at_ms`. `priced` is False
-    while fills were booked that nobody could price yet.
+    `quantity` is signed base units, `mid` the last one known at `marked_at_ms`, and `marked_pnl`
+    the PnL noted with it. `priced` is False while fills were booked that nobody could price yet.
     """
 
     market: MarketId
@@ -119,6 +119,7 @@ class MarketPnl:
     multiplier: Decimal | None = None
     mid: Decimal | None = None
     marked_at_ms: int | None = None
+    marked_pnl: Decimal | None = None
     priced: bool = True
 
     @property
@@ -198,10 +199,13 @@ def of_markets(
     day: TradingDay,
     recorded: DayFacts | None,
     parts: Iterable[tuple[DayFacts, Decimal]],
+    *,
+    all_priced: bool = True,
 ) -> tuple[DayFacts, Decimal]:
     """Facts of an account or the fleet, and its PnL now, from its markets' facts and PnL.
 
-    A market that joins during the day brings only what it made since its own start.
+    A market that joins during the day brings only what it made since its own start. While one of
+    them has no price (not `all_priced`) the sum is no new peak.
     """
     known = tuple(parts)
     made = sum((pnl - facts.start for facts, pnl in known), _ZERO)
@@ -209,7 +213,7 @@ def of_markets(
         start = sum((facts.start for facts, _ in known), _ZERO)
         recorded = DayFacts(scope=scope, day=day, start=start, peak=start)
     now = recorded.start + made
-    return replace(recorded, peak=max(recorded.peak, now)), now
+    return (replace(recorded, peak=max(recorded.peak, now)) if all_priced else recorded), now
 
 
 class MarketDay:
@@ -228,11 +232,18 @@ class MarketDay:
         self.facts = facts
         self.soft: Finding | None = None
         self.reduction: Kill | None = None
+        self.lost_in: TradingDay | None = None
+        """The day whose hard limit was passed; it stays that day when the next one begins."""
         self._limits = limits
 
     def begin(self, day: TradingDay, facts: DayFacts | None) -> None:
         """The next day has begun."""
         self.day, self.facts, self.soft, self.reduction = day, facts, None, None
+
+    def would(self, pnl: Decimal) -> Finding:
+        """The verdict on a PnL that may be gone the next moment; nothing is remembered of it."""
+        facts = self.facts
+        return Finding() if facts is None else judge(facts, pnl, self._limits, MARKET_NAMES)
 
     def saw(self, pnl: Decimal) -> Finding:
         """Take one PnL; its verdict."""
@@ -242,6 +253,8 @@ class MarketDay:
         if facts is not self.facts or pnl > facts.peak:
             self.facts = facts = replace(facts, peak=max(facts.peak, pnl))
         finding = judge(facts, pnl, self._limits, MARKET_NAMES)
+        if finding.verdict is LossVerdict.HARD and self.lost_in is None:
+            self.lost_in = self.day
         if finding.verdict is LossVerdict.SOFT and self.soft is None:
             self.soft = finding
             self.reduction = latch(self.scope, finding, self.day.ends_ms, self.day.begins_ms)

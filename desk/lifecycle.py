@@ -174,6 +174,11 @@ def after_session(reason: SessionReason, command: Command) -> MarketState:
     return _AFTER_SESSION[reason]
 
 
+def quotes_again(reason: SessionReason) -> bool:
+    """Whether this end leads back to quoting by itself, sooner or later."""
+    return _AFTER_SESSION[reason] in (MarketState.QUOTING, MarketState.HOLDING)
+
+
 def is_trouble(reason: SessionReason) -> bool:
     """Whether an end counts towards the cap on restarts: all but a window's end and a wish."""
     return reason not in _NO_TROUBLE

@@ -101,7 +101,8 @@ class ExecutionPort(Protocol):
         """Send a batch. With an idle connection the bytes are on the socket when this returns.
 
         The awaitable never raises for what a venue does: it answers with a BatchOutcome, also
-        when unresolved. Cancelling it leaves the outcome unknown.
+        when unresolved. Cancelling it leaves the outcome unknown. Orders that cannot leave within
+        half a second are answered as NOT_SENT (`send_by_ns`), exits excepted.
         """
 
     async def cancel_all(self, instrument: Instrument | None) -> CancelOutcome:

@@ -89,7 +89,8 @@ async def _look(ports: KeptPorts, ended: set[Kill]) -> Sequence[Kill]:
     active = await ports.ledger.active_kills()
     await ports.board.rearm(active)
     for kill in ports.gates.told():
-        stands = kill.at_ms in await ports.board.named(kill.scope)
+        # What stands in the record is on the board by now, and comes back when it is emptied.
+        stands = any(one.scope == kill.scope and one.at_ms >= kill.at_ms for one in active)
         if stands or await ports.answers.over(kill.scope, kill.at_ms):
             ports.gates.forget(kill)
     return active

@@ -34,21 +34,24 @@ _NOTE: Final = "Rehearses a brake on a market marked for drills; a failure forbi
 async def make_drill_schedules(client: Client, settings: Settings) -> Sequence[str]:
     """Make those that are missing; their ids. Raises RPCError."""
     made = []
-    for path in settings.drill_markets:
-        for number, kind in enumerate(DrillKind):
-            market = MarketId.parse(path)
-            name = names.drill_schedule_id(settings.fleet, kind.value, market)
-            schedule = _schedule(settings, kind, market, number)
-            try:
-                await client.create_schedule(name, schedule, rpc_timeout=_ASK)
-            except ScheduleAlreadyRunningError:
-                continue
-            made.append(name)
+    wanted = [(MarketId.parse(path), kind) for path in settings.drill_markets for kind in DrillKind]
+    every = timedelta(days=settings.drill_every_days)
+    for number, (market, kind) in enumerate(wanted):
+        name = names.drill_schedule_id(settings.fleet, kind.value, market)
+        # Spread out: an account is drilled by one at a time, and a second is refused.
+        times = ScheduleIntervalSpec(every=every, offset=every * number / len(wanted))
+        schedule = _schedule(settings, kind, market, times)
+        try:
+            await client.create_schedule(name, schedule, rpc_timeout=_ASK)
+        except ScheduleAlreadyRunningError:
+            continue
+        made.append(name)
     return made
 
 
-def _schedule(settings: Settings, kind: DrillKind, market: MarketId, number: int) -> Schedule:
-    every = timedelta(days=settings.drill_every_days)
+def _schedule(
+    settings: Settings, kind: DrillKind, market: MarketId, times: ScheduleIntervalSpec
+) -> Schedule:
     spec = StartDrill(
         kind=kind,
         venue=market.venue,
@@ -60,15 +63,12 @@ def _schedule(settings: Settings, kind: DrillKind, market: MarketId, number: int
         action=ScheduleActionStartWorkflow(
             names.DRILL_WORKFLOW,
             spec,
-            id=names.drill_workflow_id(kind.value, market),
+            id=names.drill_workflow_id(market.venue, market.account),
             task_queue=names.CONTROL_QUEUE,
             execution_timeout=_LONGEST_RUN,
             static_summary=f"{kind.value} drill at {market.path}",
         ),
-        # One account: its drills come an hour apart.
-        spec=ScheduleSpec(
-            intervals=[ScheduleIntervalSpec(every=every, offset=timedelta(hours=number))]
-        ),
+        spec=ScheduleSpec(intervals=[times]),
         policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=_CATCH_UP),
         state=ScheduleState(note=_NOTE),
     )

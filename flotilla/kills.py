@@ -134,6 +134,14 @@ async def standing(settings: Settings) -> Sequence[KillProgress]:
         ]
 
 
+async def asked_of(settings: Settings, kill: Kill) -> Sequence[MarketId] | None:
+    """Markets of its scope that were ever quoted; None when the record cannot be read."""
+    with suppress(Unavailable, ConfigurationFault):
+        async with open_kill_record(settings) as (_, answers):
+            return await answers.markets(kill.scope)
+    return None
+
+
 async def look_at(settings: Settings, kill: Kill) -> tuple[KillProgress, bool]:
     """What was answered to one kill, and whether it is in force no more. Raises Unavailable."""
     async with open_kill_record(settings) as (_, answers):

@@ -2,7 +2,8 @@
 
 The rule: never more than the position just read. Each IOC may take farther from the best price than
 the one before; only when the widest budget was in vain does a venue that can close it by itself, at
-any price: an empty book shall cost time before it costs money.
+any price: an empty book shall cost time before it costs money. An order needs the side of the book
+it hits, and its collar is around that price; the venue's own close needs no book.
 
 Ids of these orders carry the unix milliseconds of the panic instead of a session's counters: the
 epoch starts at 2^17, which sessions (one epoch each) do not reach in years, and holds the high part
@@ -22,8 +23,8 @@ from desk.orders import Batch, BatchOutcome, NewOrder, OutcomeKind, RejectReason
 from desk.ports import Clock, Venue
 from desk.risk.gate import Denied, GateContext, GateLimits, review
 from desk.risk.limits import RiskLimits
-from desk.units import NS_PER_MS, Lots, Side
-from quoting.taking import read_book, taking_price
+from desk.units import NS_PER_MS, Lots, Side, Ticks
+from quoting.taking import best_for, read_book, taking_price, unsent_price
 
 BUDGETS_BPS: Final = tuple(Decimal(bps) for bps in (100, 200, 400, 900))
 """How far beyond the best price each attempt may take; the last one stays."""
@@ -88,32 +89,42 @@ class WayOut:
         return quantity, said
 
     async def _by_order(self, held: Lots) -> str:
-        book = await read_book(self._venue, self._instrument)
-        order = self._order(held, book)
+        side = Side.SELL if held > 0 else Side.BUY
+        book = await self._book(side)
+        order = self._order(held, side, book)
         batch = Batch(
             batch_id=order.client_order_id, symbol=self._instrument.symbol, orders=(order,)
         )
-        verdict = review(batch, self._context(held, book))
+        verdict = review(batch, self._context(held, order, book))
         if isinstance(verdict, Denied):
             return verdict.message
         execution = self._venue.execution
         send = execution.close if self._by_venue() else execution.send
         return self._heard(await send(verdict, self._instrument))
 
+    async def _book(self, side: Side) -> Book:
+        try:
+            return await read_book(
+                self._venue, self._instrument, lambda book: best_for(book, side) is not None
+            )
+        except NotSent:
+            if self._by_venue():
+                return Book()
+            raise
+
     def _by_venue(self) -> bool:
         """Every other attempt, once the budgets are used up: its close may be refused as well."""
         beyond = self._attempts - len(BUDGETS_BPS)
         return self._venue.capabilities.closes_positions and beyond > 0 and beyond % 2 == 1
 
-    def _order(self, held: Lots, book: Book) -> NewOrder:
-        side = Side.SELL if held > 0 else Side.BUY
+    def _order(self, held: Lots, side: Side, book: Book) -> NewOrder:
         budget = BUDGETS_BPS[min(self._attempts, len(BUDGETS_BPS)) - 1]
         identity = panic_identity(self._market, side, self._clock.wall_ns() // NS_PER_MS)
         return NewOrder(
             client_order_id=identity.encode(),
             slot=identity.slot,
             side=side,
-            price=taking_price(self._instrument, book, side, budget),
+            price=self._price(side, book, budget),
             lots=slice_lots(
                 abs(held), 1 if self._by_venue() else self._parts, self._instrument.min_lots
             ),
@@ -122,12 +133,17 @@ class WayOut:
             reduce_only=True,
         )
 
-    def _context(self, held: Lots, book: Book) -> GateContext:
-        if book.mid_x2 is None:
-            raise NotSent(f"the book of {self._instrument.symbol} was lost while it was read")
+    def _price(self, side: Side, book: Book, budget: Decimal) -> Ticks:
+        """Without that side there is no price; the venue's own close is sent none."""
+        if self._by_venue() and best_for(book, side) is None:
+            return unsent_price(self._instrument, book, side)
+        return taking_price(self._instrument, book, side, budget)
+
+    def _context(self, held: Lots, order: NewOrder, book: Book) -> GateContext:
+        best = best_for(book, order.side)
         return GateContext(
             limits=GateLimits.of(self._instrument, _LIMITS),
-            mid_x2=book.mid_x2,
+            mid_x2=2 * (order.price if best is None else best),
             book_age_ns=book.age_ns(self._clock.monotonic_ns()),
             account_age_ns=None,
             position=held,

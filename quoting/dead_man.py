@@ -20,6 +20,7 @@ from desk.ports import AlertPort, Clock, LedgerWriter, Venue, VenueDirectory
 from desk.records import ControlDecision, LostLease
 from desk.units import NS_PER_MS, NS_PER_S
 from quoting.clearing import ClearReport, clear
+from quoting.unguarded import Unguarded
 
 FIRED: Final = "dead-man fired"
 """Kind of the control decision that says so."""
@@ -28,6 +29,7 @@ _RUNBOOK = "docs/runbooks/dead-man-fired.md"
 _CLAIM_MS = 5_000
 _AT_ONCE = 64
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.1, 2.0
+_LEFT_TO_OTHERS_S = 0.6
 _FIRST_ALARM_S, _LONGEST_ALARM_S = 5.0, 300.0
 _FIRST_TELLING_S, _LONGEST_TELLING_S = 5.0, 60.0
 
@@ -91,7 +93,8 @@ class DeadMan:
         self._tell = tell
         self._away = False
         self._working: set[tuple[MarketId, int]] = set()
-        self._strangers: set[tuple[str, str]] = set()
+        self._cases: dict[tuple[MarketId, int], _Case] = {}
+        self._unguarded = Unguarded()
         self._room: dict[tuple[str, str], asyncio.Semaphore] = defaultdict(
             lambda: asyncio.Semaphore(_AT_ONCE)
         )
@@ -102,8 +105,11 @@ class DeadMan:
         """Watch until cancelled; nothing that venues or services do ends it."""
         async with asyncio.TaskGroup() as tasks:
             while True:
-                for lost in await self._expired():
+                found = await self._expired()
+                for lost in found:
                     self._take(lost, tasks)
+                if not self._away:
+                    self._miss_others(found, tasks)
                 await asyncio.sleep(self._poll_s)
 
     async def _expired(self) -> tuple[LostLease, ...]:
@@ -117,13 +123,15 @@ class DeadMan:
         if self._away:
             self._tell("leases are watched again")
         self._away = False
+        listed = {(lost.market, lost.epoch) for lost in found}
+        self._cases = {key: case for key, case in self._cases.items() if key in listed}
         return found
 
     def _take(self, lost: LostLease, tasks: asyncio.TaskGroup) -> None:
         alarm_ns = self._ports.clock.monotonic_ns() + int(_FIRST_ALARM_S * NS_PER_S)
-        case = _Case(lost=lost, alarm_ns=alarm_ns)
-        account = (lost.market.venue, lost.market.account)
-        if case.key not in self._working and account not in self._strangers:
+        fresh = _Case(lost=lost, alarm_ns=alarm_ns)
+        case = self._cases.setdefault(fresh.key, fresh)
+        if case.key not in self._working and not self._unguarded.covers(lost.market):
             self._working.add(case.key)
             tasks.create_task(self._handle(case, tasks))
 
@@ -154,21 +162,33 @@ class DeadMan:
             await self._conclude(case, report)
 
     def _leave_to_others(self, market: MarketId, fault: ConfigurationFault) -> None:
-        account = (market.venue, market.account)
-        if account not in self._strangers:
-            self._strangers.add(account)
+        if self._unguarded.leave(market):
             self._tell(
                 f"{market.path}: its lease ran out, and this process cannot clear "
-                f"{'/'.join(account)}, which is left to others: {fault}"
+                f"{market.venue}/{market.account}, which is left to others: {fault}"
             )
+
+    def _miss_others(self, found: tuple[LostLease, ...], tasks: asyncio.TaskGroup) -> None:
+        """Say that what was left to others is still as it was."""
+        for lost in self._unguarded.overdue(found, self._ports.clock.monotonic_ns()):
+            text = (
+                f"orders of epoch {lost.epoch} may still rest: its lease ran out "
+                f"{_utc(lost.expired_at_ms)}, nobody has cleared it since, and this process has "
+                f"no settings of {lost.market.venue}/{lost.market.account}; give them to a "
+                f"guardian, see {_RUNBOOK} (by {self._ports.worker})"
+            )
+            tasks.create_task(self._tell_person(lost.market, text))
 
     # --- clearing ----------------------------------------------------------------------------
 
     async def _until_clear(
         self, case: _Case, venue: Venue, tasks: asyncio.TaskGroup
     ) -> ClearReport | None:
-        """Rounds of claim, cancel and look, for ever; None when it is somebody else's."""
-        wait_s = _FIRST_WAIT_S
+        """Rounds of claim, cancel and look, for ever; None when it is somebody else's.
+
+        Between rounds the claim is given back: we may be the one without a way to the venue.
+        """
+        wait_s = _LEFT_TO_OTHERS_S
         while True:
             try:
                 async with self._room[(case.lost.market.venue, case.lost.market.account)]:
@@ -179,6 +199,8 @@ class DeadMan:
             except (Unavailable, VenueError, ConfigurationFault) as trouble:
                 case.trouble = str(trouble) or type(trouble).__name__
             self._alarm(case, tasks)
+            with suppress(Unavailable):  # the claim ends by itself
+                await self._ports.lost.yield_claim(case.lost, self._ports.worker)
             await asyncio.sleep(wait_s)
             wait_s = min(_LONGEST_WAIT_S, wait_s * 2)
 

@@ -5,9 +5,9 @@ an earlier try of the step may have sent is settled before anything else is.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from desk.book import Book
@@ -26,7 +26,6 @@ from desk.instrument import Instrument
 from desk.orders import (
     Batch,
     BatchOutcome,
-    Fill,
     NewOrder,
     OrderOutcome,
     OutcomeKind,
@@ -40,12 +39,20 @@ from desk.risk.gate import Denied, GateContext, GateLimits, review
 from desk.risk.limits import RiskLimits
 from desk.units import BPS, NS_PER_MS, NS_PER_S, Lots, Side, Ticks
 from quoting.clearing import clear
+from quoting.exit_cost import fills_between, recent_fills, worth_and_cost
 from quoting.journal import record_answer, record_sent
-from quoting.taking import read_book, taking_price
+from quoting.taking import (
+    best_for,
+    mid_near,
+    one_sided,
+    read_book,
+    taking_price,
+    unsent_price,
+)
 
 _CLEAR_S = 10.0
 _LOOK_S = 1.0
-_FILLS_BACK_MS = 60_000
+_JUMP_MS = 10_000
 _FRESH_NS = 3 * NS_PER_S
 """A process that slept longer than this between look and send may have been replaced meanwhile."""
 
@@ -83,8 +90,9 @@ class FlattenSliceReport:
     """Signed lots before and after, as the venue states them.
 
     `spent`: the next order needs a new id. `slippage_bps` is the budget the price had, None where
-    it had the collar's width. `traded` and `cost` are quote currency: what fills were worth at the
-    mid, and how much worse than the mid they were. `maker_refused`: the venue takes no such order.
+    it had the collar's width. `mid` is the best price hit where no other side is near. `traded` and
+    `cost` are quote currency: what fills were worth at it, and how much worse than it they were.
+    `maker_refused`: the venue takes no such order.
     """
 
     step: int
@@ -148,21 +156,25 @@ class _Exit:
 
     async def run(self) -> FlattenSliceReport:
         step, venue = self._step, self._venue
-        book = await read_book(venue, self._instrument)
-        mid_x2 = book.mid_x2
-        if mid_x2 is None:
-            raise NotSent(f"the book of {self._instrument.symbol} was lost while it was read")
-        known = await self._fills()
+        book = await self._book()
+        known = await recent_fills(venue, self._instrument, self._clock)
         looked_ns = self._clock.monotonic_ns()
         before = (await venue.account.position(self._instrument)).lots
         if before == 0:
             return _unsent(step, 0, 0, "flat")
+        side = Side.SELL if before > 0 else Side.BUY
+        mid_x2 = mid_near(book, side, step.limits.collar_bps)
         regime = self._regime(book, mid_x2)
-        order, limits = self._order(book, mid_x2, before, regime)
+        price = self._price(book, side, regime)
+        if price is None:
+            return _waits(step, before, "the book has no such price")
+        if self._jumped(price, side):
+            return _waits(step, before, "the price has just left the collar")
+        order, limits = self._order(price, before)
         batch = Batch(
             batch_id=order.client_order_id, symbol=self._instrument.symbol, orders=(order,)
         )
-        verdict = review(batch, self._context(limits, book, mid_x2, before))
+        verdict = review(batch, self._context(limits, book, order, before))
         if isinstance(verdict, Denied):
             return _unsent(step, before, before, f"denied: {verdict.message}")
         await self._hold()
@@ -171,7 +183,11 @@ class _Exit:
             raise NotSent("the look at the position is too old to act on")
         answer = await self._send(verdict)
         after = (await venue.account.position(self._instrument)).lots
-        traded, cost = self._money(mid_x2, known, await self._fills())
+        seen = await recent_fills(venue, self._instrument, self._clock)
+        fills = fills_between(known, seen)
+        for fill in fills:
+            self._ledger.record(FillSeen(market=step.market, fill=fill))
+        traded, cost = worth_and_cost(self._instrument, mid_x2, fills)
         (told,) = answer.orders
         return FlattenSliceReport(
             step=step.step,
@@ -183,7 +199,7 @@ class _Exit:
             maker_refused=_maker_refused(step.phase, told),
             regime=regime,
             slippage_bps=self._budget(regime),
-            mid=self._instrument.price(mid_x2) / 2,
+            mid=None if mid_x2 is None else self._instrument.price(mid_x2) / 2,
             at_ms=self._clock.wall_ns() // NS_PER_MS,
             traded=traded,
             cost=cost,
@@ -191,14 +207,44 @@ class _Exit:
 
     # --- what to send ------------------------------------------------------------------------
 
-    def _regime(self, book: Book, mid_x2: Ticks) -> Regime:
-        step, mid = self._step, self._instrument.price(mid_x2) / 2
+    @property
+    def _by_venue(self) -> bool:
+        return self._step.by_venue and self._venue.capabilities.closes_positions
+
+    async def _book(self) -> Book:
+        """What there is of it: without the price that is wanted, the step is told to be in vain."""
+        side = Side.SELL if self._step.position > 0 else Side.BUY
+        any_price = self._by_venue or self._step.phase is FlattenPhase.MAKER
+        try:
+            return await read_book(
+                self._venue,
+                self._instrument,
+                one_sided if any_price else lambda book: best_for(book, side) is not None,
+            )
+        except NotSent:
+            return Book()
+
+    def _jumped(self, price: Ticks, side: Side) -> bool:
+        """Before the deadline, a price that is suddenly far worse has to last for a while."""
+        step = self._step
+        if step.phase is not FlattenPhase.TAKER or not step.last_mid or step.last_mid_ms is None:
+            return False
+        age_ms = self._clock.wall_ns() // NS_PER_MS - step.last_mid_ms
+        worse = (self._instrument.price(price) - step.last_mid) * side.sign
+        budget = max(step.slippage_bps, step.fast_slippage_bps) + step.limits.collar_bps
+        return 0 <= age_ms < _JUMP_MS and worse * BPS > step.last_mid * budget
+
+    def _regime(self, book: Book, mid_x2: Ticks | None) -> Regime:
+        step = self._step
+        if mid_x2 is None or book.spread is None:
+            return Regime.FAST
+        mid = self._instrument.price(mid_x2) / 2
         move, elapsed = Decimal(0), Decimal(1)
         if step.last_mid and step.last_mid_ms is not None:
             move = abs(mid - step.last_mid) / step.last_mid * BPS
             elapsed = Decimal(self._clock.wall_ns() // NS_PER_MS - step.last_mid_ms) / 1_000
         return regime_of(
-            spread_bps=Decimal(2 * (book.spread or 0)) / mid_x2 * BPS,
+            spread_bps=Decimal(2 * book.spread) / mid_x2 * BPS,
             move_bps=move,
             elapsed_s=elapsed,
             slippage_bps=step.slippage_bps,
@@ -212,15 +258,10 @@ class _Exit:
             fast_slippage_bps=self._step.fast_slippage_bps,
         )
 
-    def _order(
-        self, book: Book, mid_x2: Ticks, position: Lots, regime: Regime
-    ) -> tuple[NewOrder, GateLimits]:
+    def _order(self, price: Ticks, position: Lots) -> tuple[NewOrder, GateLimits]:
         step = self._step
         side = Side.SELL if position > 0 else Side.BUY
         maker = step.phase is FlattenPhase.MAKER
-        price = self._price(book, side, regime)
-        wide = GateLimits.of(self._instrument, step.limits)
-        price = within_collar(price, side, mid_x2, wide)
         limits = GateLimits.of(self._instrument, exit_limits(step.limits, self._instrument, price))
         slot = Slot(side, 0)
         identity = OrderIdentity(
@@ -238,24 +279,31 @@ class _Exit:
         )
         return order, limits
 
-    def _price(self, book: Book, side: Side, regime: Regime) -> Ticks:
+    def _price(self, book: Book, side: Side, regime: Regime) -> Ticks | None:
+        """None where the book lacks the price that is wanted."""
         if self._step.phase is FlattenPhase.MAKER:
-            touch = book.best_ask if side is Side.SELL else book.best_bid
-            if touch is None:
-                raise NotSent(f"the book of {self._instrument.symbol} was lost while it was read")
-            return touch
+            return best_for(book, side.opposite)
+        best = best_for(book, side)
+        if best is None:
+            if not self._by_venue:
+                return None
+            return unsent_price(self._instrument, book, side, self._step.last_mid)
         budget = self._budget(regime)
         collar = self._step.limits.collar_bps
-        return taking_price(
+        price = taking_price(
             self._instrument, book, side, collar if budget is None else min(budget, collar)
         )
+        limits = GateLimits.of(self._instrument, self._step.limits)
+        return within_collar(price, side, 2 * best, limits)
 
     def _context(
-        self, limits: GateLimits, book: Book, mid_x2: Ticks, position: Lots
+        self, limits: GateLimits, book: Book, order: NewOrder, position: Lots
     ) -> GateContext:
+        best = best_for(book, order.side)
         return GateContext(
             limits=limits,
-            mid_x2=mid_x2,
+            # Its collar is around the price it hits: in a wide book the mid is nobody's price.
+            mid_x2=2 * (order.price if best is None else best),
             book_age_ns=book.age_ns(self._clock.monotonic_ns()),
             account_age_ns=None,
             position=position,
@@ -269,10 +317,9 @@ class _Exit:
         """Send, and return only once nothing of it can trade any more."""
         step, venue, batch = self._step, self._venue, approved.value
         execution = venue.execution
-        by_venue = step.by_venue and venue.capabilities.closes_positions
         record_sent(self._ledger, self._clock, step.market, step.epoch, batch)
         try:
-            sending = execution.close if by_venue else execution.send
+            sending = execution.close if self._by_venue else execution.send
             answer = await sending(approved, self._instrument)
             record_answer(self._ledger, self._clock, step.market, answer)
             (told,) = answer.orders
@@ -311,34 +358,6 @@ class _Exit:
             return True
         return told.kind is not OutcomeKind.UNRESOLVED or told.reason is RejectReason.DUPLICATE
 
-    # --- what it cost ------------------------------------------------------------------------
-
-    async def _fills(self) -> Mapping[str, Fill] | None:
-        """Fills of the last minute by trade id; None where they cannot be read just now."""
-        since_ms = self._clock.wall_ns() // NS_PER_MS - _FILLS_BACK_MS
-        try:
-            found = await self._venue.account.fills(self._instrument, since_ms)
-        except VenueError:
-            return None
-        return {fill.trade_id: fill for fill in found}
-
-    def _money(
-        self, mid_x2: Ticks, known: Mapping[str, Fill] | None, seen: Mapping[str, Fill] | None
-    ) -> tuple[Decimal, Decimal]:
-        """Worth of the new fills at the mid, and how much worse than that they were."""
-        traded = cost = Decimal(0)
-        if known is None or seen is None:
-            return traded, cost
-        for trade_id, fill in seen.items():
-            if trade_id in known:
-                continue
-            self._ledger.record(FillSeen(market=self._step.market, fill=fill))
-            worth = self._instrument.notional(mid_x2, fill.lots) / 2
-            traded += worth
-            paid = self._instrument.notional(fill.price, fill.lots)
-            cost += (paid - worth) * fill.side.sign
-        return traded, cost
-
 
 async def _settle(venue: Venue, instrument: Instrument, clock: Clock) -> None:
     """Take away whatever of ours could still trade. Unresolved when that cannot be verified."""
@@ -359,6 +378,11 @@ def _maker_refused(phase: FlattenPhase, told: OrderOutcome) -> bool:
 def _words(told: OrderOutcome) -> str:
     why = told.message or (told.reason.value if told.reason else "")
     return f"{told.kind.value} ({why})" if why else told.kind.value
+
+
+def _waits(step: ExitStep, position: Lots, why: str) -> FlattenSliceReport:
+    # What an earlier try sent may still be asked for by its id only.
+    return replace(_unsent(step, position, position, why), spent=not step.repeated)
 
 
 def _unsent(step: ExitStep, before: Lots, after: Lots, outcome: str) -> FlattenSliceReport:

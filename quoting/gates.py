@@ -1,7 +1,7 @@
 """Kills told directly to this process: every session of it hears them in the same moment.
 
-The one rule: a kill stays here until the board was seen to hold it, or until the record says that
-it is over; from then on the board alone decides.
+The one rule: a kill stays here until the durable record knows it, for a board alone can be emptied;
+from then on board and record decide.
 """
 
 from collections.abc import Callable, Iterator
@@ -26,7 +26,7 @@ class Gates:
         self._tell()
 
     def forget(self, kill: Kill) -> None:
-        """The board holds it now, or it is over."""
+        """The record knows it: it is on the board as well, or it is over."""
         if self._told.pop((kill.scope, kill.at_ms), None) is not None:
             self._tell()
 
@@ -37,13 +37,10 @@ class Gates:
     def merged(self, market: MarketId, on_board: tuple[Kill, ...]) -> tuple[Kill, ...]:
         """Kills that cover a market, from the board and from here, widest first.
 
-        A kill told here is forgotten when the board holds it, or a later one of its scope.
+        Of one scope the latest holds.
         """
         newest = {kill.scope: kill.at_ms for kill in on_board}
         mine = [kill for kill in self._told.values() if kill.covers(market)]
-        for kill in mine:
-            if kill.at_ms <= newest.get(kill.scope, -1):
-                del self._told[kill.scope, kill.at_ms]
         waiting = [kill for kill in mine if kill.at_ms > newest.get(kill.scope, -1)]
         if not waiting:
             return on_board

@@ -1,6 +1,7 @@
 """Keeps a market's quotes within what the account can carry, before the venue refuses them.
 
-The rule: what only reduces is never made smaller; no figure, or an old one, adds nothing.
+The rule: what only reduces is never made smaller; no figure, or an old one, adds nothing; and all
+sessions that share an account never add more than one of them alone might.
 """
 
 from dataclasses import replace
@@ -27,8 +28,13 @@ class Headroom:
         self._held = 0
 
     def hear(self, funds: FundsSeen, position: Lots) -> None:
-        """Take what the venue said of the account while the market's position was this."""
-        self._seen, self._held = funds, abs(position)
+        """Take what the venue said of the account while the market's position was this.
+
+        The same word told again only says how many share the account by now.
+        """
+        if self._seen is None or self._seen.asked_ns != funds.asked_ns:
+            self._held = abs(position)
+        self._seen = funds
 
     def within(
         self, target: QuoteTarget, inventory: Lots, mid_x2: Ticks, now_ns: int
@@ -45,7 +51,8 @@ class Headroom:
             why = "only reducing, the venue does not tell what all positions are worth"
             return self._sized(target, inventory, Decimal(0), 0, why)
         share = scale(seen.funds, exposure, self._limits)
-        space = room(seen.funds, exposure, self._limits)
+        since = self._since(inventory, mid_x2)
+        space = room(seen.funds, exposure - since, self._limits, sharers=seen.sharers, since=since)
         most = None if space is None else int(space / self._worth(mid_x2, 1))
         why = "" if share == 1 else _words(share, seen.funds.equity, exposure)
         return self._sized(target, inventory, share, most, why)
@@ -54,9 +61,13 @@ class Headroom:
         """What all positions are worth now: the last figure, and what was filled here since."""
         if funds.exposure is None:
             return None
+        return max(Decimal(0), funds.exposure + self._since(inventory, mid_x2))
+
+    def _since(self, inventory: Lots, mid_x2: Ticks) -> Decimal:
+        """What was added here since the figure was read; negative when the position shrank."""
         since = abs(inventory) - self._held
         change = self._worth(mid_x2, abs(since))
-        return max(Decimal(0), funds.exposure + (change if since > 0 else -change))
+        return change if since > 0 else -change
 
     def _worth(self, mid_x2: Ticks, lots: Lots) -> Decimal:
         return self._instrument.notional(mid_x2, lots) / 2

@@ -62,10 +62,14 @@ class Settled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FundsSeen:
-    """The account's funds as the venue tells them; `asked_ns` is when they were asked for."""
+    """The account's funds as the venue tells them; `asked_ns` is when they were asked for.
+
+    `sharers` is how many sessions of this process quote with them.
+    """
 
     funds: Balance
     asked_ns: int
+    sharers: int = 1
 
 
 @dataclass(frozen=True, slots=True)

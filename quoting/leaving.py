@@ -1,12 +1,13 @@
 """When a session must end: no permit, refusals, a trigger, a loss limit, books in doubt.
 
-The permit comes first, and the first reason found ends the session.
+The permit comes first, and the first reason found ends the session. A loss counts at a mid that
+stood; what only this moment's mid shows is a doubt, in which nothing is quoted.
 """
 
 from collections.abc import Sequence
 from decimal import Decimal
 
-from desk.daily_loss import LossVerdict, MarketDay
+from desk.daily_loss import Finding, LossVerdict, MarketDay
 from desk.lifecycle import SessionReason
 from desk.permit import Permit, Refusal
 from desk.records import Kill, KillEffect
@@ -46,28 +47,55 @@ class Leaving:
         self._max_drawdown = max_drawdown
         self._day = day
         self._out_of_step_since_ns: int | None = None
+        self.doubt = ""
+        """The limit that is passed at this moment's mid, if that mid should stand."""
 
     def due(
-        self, permit: Permit, mid_x2: int | None, now_ns: int, failed_clear: str
+        self,
+        permit: Permit,
+        mid_x2: int | None,
+        stood_x2: int | None,
+        now_ns: int,
+        failed_clear: str,
     ) -> Leave | None:
-        """Why to end now, None to stay. `mid_x2` is the mid in half ticks, None when unknown."""
+        """Why to end now, None to stay.
+
+        `mid_x2` is the mid in half ticks, `stood_x2` the one that stood; None while unknown.
+        """
         refusal = permit.refusal(now_ns)
         if refusal is not None:
             return Leave(_why(permit, refusal), permit.explain(refusal))
+        if lost := self._loss(permit, mid_x2, stood_x2):
+            return lost
         if failed_clear:
             return Leave(SessionReason.NOT_CLEARED, failed_clear)
         return (
             self._refusals.must_leave()
             or self._breakers.must_leave(now_ns)
-            or self._loss(permit, mid_x2)
             or self._out_of_step(now_ns)
         )
 
-    def _loss(self, permit: Permit, mid_x2: int | None) -> Leave | None:
-        if mid_x2 is None:
-            return None
-        equity = self._standing.equity(mid_x2)
-        return self._daily_loss(permit, equity) or self._drawdown(equity)
+    def _loss(self, permit: Permit, mid_x2: int | None, stood_x2: int | None) -> Leave | None:
+        if not self._standing.folded:
+            stood_x2 = mid_x2  # what is not held needs no price
+        self.doubt = ""
+        if stood_x2 is not None:
+            equity = self._standing.equity(stood_x2)
+            if lost := self._daily_loss(permit, equity) or self._drawdown(equity):
+                return lost
+        if mid_x2 is not None and mid_x2 != stood_x2:
+            self.doubt = self._doubted(self._standing.seen(mid_x2))
+        return None
+
+    def _doubted(self, equity: Equity) -> str:
+        day = self._day
+        finding = Finding() if day is None else day.would(equity.pnl)
+        if finding.verdict is LossVerdict.HARD or (
+            finding.verdict is LossVerdict.SOFT and day is not None and day.reduction is None
+        ):
+            return f"waiting whether this price stands: {finding.sentence}"
+        fallen = self._drawdown(equity)
+        return f"waiting whether this price stands: {fallen.message}" if fallen else ""
 
     def _daily_loss(self, permit: Permit, equity: Equity) -> Leave | None:
         if self._day is None:

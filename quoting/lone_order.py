@@ -4,6 +4,7 @@ It is post-only and away from the market, and goes through the gate like any oth
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -33,11 +34,18 @@ class LoneOrder:
 
 
 async def place(
-    order: LoneOrder, instrument: Instrument, venue: Venue, ledger: LedgerWriter, clock: Clock
+    order: LoneOrder,
+    instrument: Instrument,
+    venue: Venue,
+    ledger: LedgerWriter,
+    clock: Clock,
+    *,
+    permitted: Callable[[], Awaitable[None]],
 ) -> str:
     """Send it, and give its client order id once the venue took it.
 
-    Raises Refused when the venue or our gate said no, and what the ports raise.
+    `permitted` raises when nothing may be sent; it is asked before each send. Raises Refused when
+    the venue or our gate said no, and what the ports raise.
     """
     book = await read_book(venue, instrument)
     if book.mid_x2 is None or book.best_bid is None:
@@ -57,8 +65,9 @@ async def place(
     verdict = review(batch, context)
     if isinstance(verdict, Denied):
         raise Refused(RejectReason.OTHER, f"our gate denied it: {verdict.message}")
+    await permitted()
     record_sent(ledger, clock, order.market, order.epoch, batch)
-    outcome = await _sent(verdict, instrument, venue)
+    outcome = await _sent(verdict, instrument, venue, permitted)
     record_answer(ledger, clock, order.market, outcome)
     answer = outcome.orders[0]
     if answer.kind is not OutcomeKind.ACCEPTED:
@@ -66,13 +75,19 @@ async def place(
     return new.client_order_id
 
 
-async def _sent(verdict: Approved[Batch], instrument: Instrument, venue: Venue) -> BatchOutcome:
+async def _sent(
+    verdict: Approved[Batch],
+    instrument: Instrument,
+    venue: Venue,
+    permitted: Callable[[], Awaitable[None]],
+) -> BatchOutcome:
     """Send it; what never left, as while a request budget is young, is sent again for a while."""
     for _ in range(_TRIES):
         outcome = await venue.execution.send(verdict, instrument)
         if outcome.orders[0].reason is not RejectReason.NOT_SENT:
             break
         await asyncio.sleep(_PAUSE_S)
+        await permitted()
     return outcome
 
 

@@ -182,7 +182,10 @@ class MarketLoop:
         return [*self._settle(now_ns), *self._go_on(now_ns)]
 
     def _leaving_now(self, now_ns: int) -> Leave | None:
-        return self._leaving.due(self.permit, self._sight.mid_x2, now_ns, self._pulls.failed)
+        sight = self._sight
+        sight.time_goes(now_ns)
+        mids = (sight.mid_x2, sight.stood_x2)
+        return self._leaving.due(self.permit, *mids, now_ns, self._pulls.failed)
 
     def _obey_reduce_only(self) -> None:
         """What rests and adds risk goes at once, not when its price moves next."""
@@ -192,7 +195,8 @@ class MarketLoop:
             self._pulls.wanted = _reduction(kill)
 
     def _go_on(self, now_ns: int) -> list[Action]:
-        if trouble := self._health.trouble(now_ns) or self._nobody_else():
+        trouble = self._health.trouble(now_ns) or self._nobody_else() or self._leaving.doubt
+        if trouble:
             return self._wait(trouble, now_ns)
         self._waiting_since_ns = None
         if self.orders.unresolved:
@@ -355,13 +359,14 @@ class MarketLoop:
     # --- reports -----------------------------------------------------------------------------
 
     def equity(self) -> Equity | None:
-        """PnL and peak now, None without a mid."""
-        mid_x2 = self._sight.mid_x2
+        """PnL and peak at the mid that stood, None without one."""
+        mid_x2 = self._sight.stood_x2
         return None if mid_x2 is None else self.standing.equity(mid_x2)
 
     def progress(self, latency: LatencySamples) -> SessionProgress:
         """Picture of this moment for heartbeats and the market's page."""
-        equity, instrument = self.equity(), self._setup.instrument
+        mid_x2, instrument = self._sight.mid_x2, self._setup.instrument
+        equity = None if mid_x2 is None else self.standing.seen(mid_x2)
         bids, asks = shown_quotes(self.orders.open, instrument)
         return SessionProgress(
             epoch=self._setup.epoch,

@@ -77,6 +77,8 @@ class Refusals:
         if not refused:
             self._row = self._unsent = 0
             return
+        if len(refused) < len(outcome.orders):
+            self._unsent = 0  # some of it went: the venue can be reached
         first = refused[0]
         if first.reason is RejectReason.NOT_SENT and outcome.retry_after_s is None:
             self._unsent += 1

@@ -13,17 +13,17 @@ from typing import Any
 from desk.errors import VenueError
 from desk.identity import MarketId
 from desk.instrument import Instrument
-from desk.lifecycle import SessionReason
+from desk.lifecycle import SessionReason, quotes_again
 from desk.ports import Clock, KillBoard, KillFile, LeasePort, LedgerWriter, Venue
 from desk.records import EquityMark, FillSeen
-from desk.units import NS_PER_MS
+from desk.units import NS_PER_MS, NS_PER_S
 from quoting.actions import Action, AskFate, ClearAll, Leave, Resnapshot, SendBatch, Withdraw
 from quoting.answering import KillReply
 from quoting.clearing import ClearReport, clear
 from quoting.dispatch import Dispatcher, SessionMeter
 from quoting.funds import AccountFunds
 from quoting.gates import Gates
-from quoting.inbox import AuditBegun, Audited, Inbox, InboxEvent, Tick
+from quoting.inbox import AuditBegun, Audited, Cleared, Inbox, InboxEvent, Tick
 from quoting.loop import MarketLoop
 from quoting.progress import LatencySamples, SessionProgress
 from quoting.watch import Watch
@@ -31,6 +31,7 @@ from quoting.watch import Watch
 _TICK_S = 0.1
 _EQUITY_S = 5.0
 _CLEAR_GIVE_UP_S = 20.0
+_CLEAR_ALONE_NS = 2 * NS_PER_S
 _LATE_FILLS_S = 0.3
 _LATE_BOOKING_S = 6.0
 _FUNDS_S = 5.0
@@ -93,6 +94,7 @@ class Session:
         self._left: asyncio.Future[Leave] | None = None
         self.cleared = False
         """Whether the venue was seen to list zero orders when it left."""
+        self._pulling_since_ns: int | None = None
         self._dispatcher: Dispatcher | None = None
         self._latency = LatencySamples()
         self._watch = Watch(
@@ -102,6 +104,7 @@ class Session:
             lease_ttl_ms=lease_ttl_ms,
             permit=loop.permit,
             ports=ports,
+            may_hold=self._may_hold,
             may_renew=lambda: loop.defends_its_orders,
             wake=lambda: self._inbox.put(Tick(ports.clock.monotonic_ns())),
         )
@@ -128,12 +131,13 @@ class Session:
             self.cleared = (await _undisturbed(self._leave_market(()))).verified
             raise
         self.cleared = cleared = report.verified
-        return SessionEnd(
-            reason=leave.reason if cleared else SessionReason.NOT_CLEARED,
-            message=leave.message if cleared else report.message,
-            cleared=cleared,
-            progress=self.progress(),
-        )
+        reason, message = leave.reason, leave.message
+        if not cleared:
+            message = f"{message}; not cleared: {report.message}".removeprefix("; ")
+            if quotes_again(reason):
+                # What ends the quoting for good, a loss or a kill, ends it uncleared too.
+                reason = SessionReason.NOT_CLEARED
+        return SessionEnd(reason=reason, message=message, cleared=cleared, progress=self.progress())
 
     def progress(self) -> SessionProgress:
         """Picture of this moment."""
@@ -160,6 +164,8 @@ class Session:
         clock, loop = self._ports.clock, self._loop
         loop.permit.kill_file = self._ports.kill_file.present()
         for event in events:
+            if isinstance(event, Cleared) and event.verified:
+                self._pulling_since_ns = None
             for fill in loop.apply(event):
                 self._ports.ledger.record(FillSeen(market=self._market, fill=fill))
                 self._ports.meter.filled()
@@ -175,6 +181,7 @@ class Session:
                     self._latency.add(sent_ns - action.caused_ns)
                     self._ports.meter.tick_to_wire(sent_ns - action.caused_ns)
             case ClearAll():
+                self._pull_begins()
                 self._dispatcher.clear()
             case AskFate():
                 self._dispatcher.ask(action.client_order_id)
@@ -185,6 +192,16 @@ class Session:
             case Leave():
                 if self._left is not None and not self._left.done():
                     self._left.set_result(action)
+
+    def _pull_begins(self) -> None:
+        if self._pulling_since_ns is None:
+            self._pulling_since_ns = self._ports.clock.monotonic_ns()
+
+    def _may_hold(self) -> bool:
+        """Whether the lease is ours to keep: not while our orders should be gone and are not."""
+        since_ns = self._pulling_since_ns
+        now_ns = self._ports.clock.monotonic_ns()
+        return since_ns is None or now_ns - since_ns < _CLEAR_ALONE_NS
 
     # --- the tasks ---------------------------------------------------------------------------
 
@@ -262,13 +279,17 @@ class Session:
                     await asyncio.sleep(_TICK_S)
 
     async def _clear_market(self) -> ClearReport:
-        return await clear(
+        self._pull_begins()
+        report = await clear(
             self._ports.venue,
             self._instrument,
             self._ports.clock,
             give_up_s=_CLEAR_GIVE_UP_S,
             beat=lambda: self._report(self.progress()),
         )
+        if report.verified:
+            self._pulling_since_ns = None
+        return report
 
     async def _ticks(self) -> None:
         while True:
@@ -302,10 +323,13 @@ class Session:
         """Read the account's funds now and then; less often where only an alarm asks for them."""
         ports = self._ports
         every_s = _FUNDS_S if self._loop.gate.needs_funds else _WATCHED_FUNDS_S
-        while True:
-            with suppress(VenueError):  # what was read before grows old by itself
-                self._inbox.put(await ports.funds.read(ports.venue, ports.clock, every_s / 2))
-            await asyncio.sleep(every_s)
+        with ports.funds.shared(self._inbox.put):
+            max_age_s = 0.0  # what was read before may lack what we hold by now
+            while True:
+                with suppress(VenueError):  # what was read before grows old by itself
+                    await ports.funds.read(ports.venue, ports.clock, max_age_s)
+                    max_age_s = every_s / 2
+                await asyncio.sleep(every_s)
 
     async def _audits(self) -> None:
         """Compare what we think rests with what the venue lists; reads only."""

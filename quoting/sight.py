@@ -11,6 +11,7 @@ from desk.quoting.decide import QuoteModel
 from desk.quoting.view import Depth, View
 from desk.quoting.volatility import MinuteReturns
 from desk.units import Lots, Side
+from quoting.steady import SteadyMid
 from quoting.working_orders import WorkingOrders
 
 _SAMPLE_S, _SAMPLES = 1, 10
@@ -29,6 +30,7 @@ class Sight:
         self._returns = MinuteReturns(sample_s=_SAMPLE_S, min_samples=_SAMPLES)
         self._touch: tuple[int, int] | None = None
         self._depth: Depth | None = None
+        self._steady = SteadyMid()
         self.mid_x2: int | None = None
         self.heard_ns = 0
 
@@ -36,6 +38,15 @@ class Sight:
     def nobody_else(self) -> bool:
         """Whether nobody but us quotes a side."""
         return self._touch is None
+
+    @property
+    def stood_x2(self) -> int | None:
+        """The mid that stood, in half ticks: the one a position is valued at."""
+        return self._steady.mid_x2
+
+    def time_goes(self, now_ns: int) -> None:
+        """Time passed, and the mid is what it is."""
+        self._steady.look(self.mid_x2, now_ns)
 
     def look(self, event: FeedEvent) -> None:
         """Look anew after the book took an event."""

@@ -72,12 +72,16 @@ class Standing:
 
     def equity(self, mid_x2: int) -> Equity:
         """PnL and peak at a mid given in half ticks; the peak moves with it."""
+        seen = self.seen(mid_x2)
+        self._peak = seen.peak
+        return seen
+
+    def seen(self, mid_x2: int) -> Equity:
+        """PnL at a mid that may be gone the next moment; nothing is remembered of it."""
         pnl = self._cash + self._unit * self.folded * mid_x2 / 2
-        if self._peak is None or pnl > self._peak:
-            self._peak = pnl
         return Equity(
             pnl=pnl,
-            peak=self._peak,
+            peak=pnl if self._peak is None else max(self._peak, pnl),
             position=self.folded,
             mid=self._instrument.tick_size * mid_x2 / 2,
         )

@@ -1,9 +1,10 @@
-"""What an order that takes needs: a fresh two-sided book, and a price with bounded slippage.
+"""What an order that takes needs: a fresh book with the side it hits, and bounded slippage.
 
 The one rule: a price is never beyond the slippage it was given, save for rounding to the tick.
 """
 
 import asyncio
+from collections.abc import Callable
 from decimal import Decimal
 
 from desk.book import Book
@@ -16,15 +17,53 @@ from desk.units import BPS, Side, Ticks
 _BOOK_WAIT_S = 5.0
 
 
-async def read_book(venue: Venue, instrument: Instrument) -> Book:
-    """A fresh two-sided book, from the feed itself. NotSent when none comes in time."""
+def two_sided(book: Book) -> bool:
+    """Whether the book has bids and asks."""
+    return book.best_bid is not None and book.best_ask is not None
+
+
+def one_sided(book: Book) -> bool:
+    """Whether the book has any price at all."""
+    return book.best_bid is not None or book.best_ask is not None
+
+
+def best_for(book: Book, side: Side) -> Ticks | None:
+    """Best price that an order of this side hits, None where the book has none."""
+    return book.best_bid if side is Side.SELL else book.best_ask
+
+
+def mid_near(book: Book, side: Side, most_bps: Decimal) -> Ticks | None:
+    """Twice the mid, or twice the best price hit where no mid is so near; None without a book."""
+    best, mid_x2 = best_for(book, side), book.mid_x2
+    if best is None:
+        other = best_for(book, side.opposite)
+        return None if other is None else 2 * other
+    if mid_x2 and abs(2 * best - mid_x2) * BPS <= mid_x2 * most_bps:
+        return mid_x2
+    return 2 * best
+
+
+def unsent_price(
+    instrument: Instrument, book: Book, side: Side, last_mid: Decimal | None = None
+) -> Ticks:
+    """For an order whose price is never sent: the venue closes by itself. Only sizes it."""
+    known = best_for(book, side.opposite)
+    if known is None and last_mid:
+        known = instrument.price_ticks(last_mid, side)
+    return max(1, instrument.band_low or 1, known or 1)
+
+
+async def read_book(
+    venue: Venue, instrument: Instrument, enough: Callable[[Book], bool] = two_sided
+) -> Book:
+    """A fresh book that is `enough`, from the feed itself. NotSent when none comes in time."""
     book = Book()
     ready = asyncio.Event()
 
     def hear(event: FeedEvent) -> None:
         if isinstance(event, BookSnapshot | BookDelta):
             book.apply(event)
-            if book.best_bid is not None and book.best_ask is not None:
+            if enough(book):
                 ready.set()
 
     async with asyncio.TaskGroup() as tasks:
@@ -37,7 +76,8 @@ async def read_book(venue: Venue, instrument: Instrument) -> Book:
         finally:
             feed.cancel()
     if not ready.is_set():
-        raise NotSent(f"no two-sided book of {instrument.symbol} within {_BOOK_WAIT_S} s")
+        lacks = "two-sided book" if enough is two_sided else "price to take"
+        raise NotSent(f"no {lacks} of {instrument.symbol} within {_BOOK_WAIT_S} s")
     return book
 
 
@@ -46,7 +86,7 @@ def taking_price(instrument: Instrument, book: Book, side: Side, slippage_bps: D
 
     NotSent when the book lost that side meanwhile.
     """
-    best = book.best_bid if side is Side.SELL else book.best_ask
+    best = best_for(book, side)
     if best is None:
         raise NotSent(f"the book of {instrument.symbol} was lost while it was read")
     price = instrument.price(best) * (1 + side.sign * slippage_bps / BPS)

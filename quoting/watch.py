@@ -64,6 +64,7 @@ class Watch:
         lease_ttl_ms: int,
         permit: Permit,
         ports: WatchedPorts,
+        may_hold: Callable[[], bool],
         may_renew: Callable[[], bool],
         wake: Callable[[], None],
     ) -> None:
@@ -73,14 +74,21 @@ class Watch:
         self._ttl_ms = lease_ttl_ms
         self._permit = permit
         self._ports = ports
+        self._may_hold = may_hold
         self._may_renew = may_renew
         self._wake = wake
         self._on_board = permit.kills
         self._board_changed = asyncio.Event()
 
     async def lease(self) -> None:
-        """Renew at a third of the lease; stop being permitted a sixth before it expires."""
+        """Renew at a third of the lease; stop being permitted a sixth before it expires.
+
+        Who cannot take its orders away lets the lease run out: a guardian may have another way.
+        """
         while True:
+            if not self._may_hold():
+                await asyncio.sleep(_SOON_S)
+                continue
             asked_ns = self._ports.clock.monotonic_ns()
             try:
                 ours = await self._ports.lease.renew(

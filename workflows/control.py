@@ -8,7 +8,6 @@ import asyncio
 from datetime import timedelta
 from typing import Final
 
-import pydantic
 from temporalio import workflow
 from temporalio.common import RetryPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import ActivityError, ApplicationError, WorkflowAlreadyStartedError
@@ -29,6 +28,7 @@ from workflows.kill_messages import (
     WorkerName,
 )
 from workflows.kill_page import control_page
+from workflows.said import read_form
 
 _UNTAKEN: Final = timedelta(seconds=3)
 _CLOSED_WITHIN: Final = timedelta(seconds=5)
@@ -48,6 +48,7 @@ class ControlWorkflow:
         self._fleet = start.fleet
         self._workers = list(carried.workers)
         self._misread = list(carried.misread)
+        self._last_ms = carried.last_ms
         self._kills: tuple[KillStanding, ...] = ()
         self._unread = ""
         self._news = False
@@ -62,7 +63,11 @@ class ControlWorkflow:
             await self._rest()
             if workflow.info().is_continue_as_new_suggested():
                 await workflow.wait_condition(workflow.all_handlers_finished)
-                carried = ControlCarried(workers=tuple(self._workers), misread=tuple(self._misread))
+                carried = ControlCarried(
+                    workers=tuple(self._workers),
+                    misread=tuple(self._misread),
+                    last_ms=self._last_ms,
+                )
                 workflow.continue_as_new(StartControl(fleet=self._fleet, carried=carried))
 
     # --- what people and workers say -------------------------------------------------------
@@ -71,31 +76,33 @@ class ControlWorkflow:
         description='Stop quoting: {"scope": "fleet", "reason": "why", "by": "you"}; scopes are '
         'fleet, venue:V, account:V/A, market:V/A/S; "flatten": true trades positions to zero.'
     )
-    async def kill(self, said: object) -> None:
+    async def kill(self, *said: object) -> None:
         """Close every gate, and begin the workflow that keeps this kill."""
-        try:
-            request = KillRequest.model_validate(said)
-        except pydantic.ValidationError as error:
-            await self._misunderstood(said, error)
+        request, misread = read_form(KillRequest, said)
+        if request is None:
+            await self._misunderstood(misread)
             return
-        order = request.kill(int(workflow.now().timestamp() * 1_000))
+        order = request.kill(self._moment())
         self._wake()
         await asyncio.gather(
             self._keep(order), *(self._close_gates(worker, order) for worker in self._workers)
         )
 
     @workflow.signal(description="A worker polls its own queue; workers send it, not people.")
-    def worker_joined(self, joined: WorkerName) -> None:
+    def worker_joined(self, *said: object) -> None:
         """Tell this worker directly from now on."""
-        if joined.worker not in self._workers:
+        joined, _ = read_form(WorkerName, said)
+        if joined is not None and joined.worker not in self._workers:
             self._workers.append(joined.worker)
             del self._workers[:-_WORKERS]
             self._show()
 
     @workflow.signal(description="A worker ended in good order; workers send it, not people.")
-    def worker_left(self, left: WorkerName) -> None:
+    def worker_left(self, *said: object) -> None:
         """It polls no more."""
-        self._drop(left.worker)
+        left, _ = read_form(WorkerName, said)
+        if left is not None:
+            self._drop(left.worker)
 
     @workflow.update(
         description='Lift a kill at the scope that set it: {"scope": "fleet", "by": "you", '
@@ -105,7 +112,12 @@ class ControlWorkflow:
         """Lift what stands there, and say which wider kills go on."""
         report = await workflow.execute_activity_method(
             KillActivities.lift_kill,
-            LiftInput(scope=request.scope, by=request.by, reason=request.reason),
+            LiftInput(
+                scope=request.scope,
+                by=request.by,
+                reason=request.reason,
+                asked_ms=_now_ms(),
+            ),
             start_to_close_timeout=policies.READ_TIMEOUT,
             schedule_to_close_timeout=policies.READ_TIMEOUT,
             retry_policy=policies.IDEMPOTENT_WRITE,
@@ -173,10 +185,13 @@ class ControlWorkflow:
         except WorkflowAlreadyStartedError:
             return  # told twice: it is kept already
 
-    async def _misunderstood(self, said: object, error: pydantic.ValidationError) -> None:
-        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        field = ".".join(map(str, first["loc"])) or "kill"
-        text = f"a kill that cannot be read ({field}: {first['msg']}): {str(said)[:200]}"
+    def _moment(self) -> int:
+        """Now, and later than any kill before: one scope and one time are one kill."""
+        self._last_ms = max(_now_ms(), self._last_ms + 1)
+        return self._last_ms
+
+    async def _misunderstood(self, why: str) -> None:
+        text = f"a kill that cannot be read: {why}"
         self._misread = [*self._misread, text][-_MISREAD:]
         self._show()
         try:
@@ -227,3 +242,7 @@ class ControlWorkflow:
 
     def _show(self) -> None:
         workflow.set_current_details(control_page(self.status()))
+
+
+def _now_ms() -> int:
+    return int(workflow.now().timestamp() * 1_000)

@@ -48,6 +48,8 @@ def _day_lines(picture: LossPicture) -> list[str]:
         lines += ["", f"{len(markets) - _MARKETS_SHOWN} more markets lost less."]
     if picture.uncounted:
         lines += ["", f"Not counted, no price known yet: {', '.join(picture.uncounted)}."]
+    if picture.old_marks:
+        lines += ["", f"Counted at an old price: {', '.join(picture.old_marks)}."]
     return lines
 
 

@@ -31,10 +31,12 @@ from workflows.flatten_messages import (
 from workflows.flatten_page import flatten_page
 from workflows.flatten_record import FlattenRecord
 from workflows.messages import Request
+from workflows.said import read_form
 
 T = TypeVar("T")
 
 _LEASE_S = 20
+_NO_EPOCH = 0
 _SLICE_TIMEOUT = timedelta(seconds=60)
 _PATIENCE = timedelta(seconds=120)
 _WORD_PATIENCE = timedelta(seconds=10)
@@ -95,6 +97,8 @@ class FlattenWorkflow:
         record, first = self._record, not self._record.state.takes
         if workflow.info().parent is None or not first:
             await self._tell_owner()
+        if record.state.stop is not None:
+            return  # said meanwhile: an activity cancelled before it began would end all of this
         record.put(phase="taking over")
         taken = await self._heard(
             workflow.start_activity_method(
@@ -173,19 +177,36 @@ class FlattenWorkflow:
 
     async def _abandon(self, stop: StopFlatten) -> FlattenResult:
         """Leave the rest as it is, but nothing of ours in the market."""
-        epoch, end = self._record.state.epoch, None
-        self._record.put(phase="abandoning")
+        record, tries = self._record, 0
+        record.put(phase="abandoning")
         self._show(f"abandoned by {stop.by}: {stop.reason}")
-        if epoch is not None:
-            end = await workflow.execute_activity_method(
-                FlattenActivities.flatten_end,
-                self._record.last_look(epoch, abandoned=True),
-                start_to_close_timeout=policies.WRITE_TIMEOUT,
-                heartbeat_timeout=policies.WRITE_HEARTBEAT,
-                retry_policy=policies.IDEMPOTENT_WRITE,
-                summary="verify: nothing rests",
-            )
+        end: FlattenEnd | None = None
+        # Also where the market was lost since: an order of ours may rest there all the same.
+        while record.state.takes and end is None:
+            try:
+                end = await workflow.execute_activity_method(
+                    FlattenActivities.flatten_end,
+                    record.last_look(record.state.epoch or _NO_EPOCH, abandoned=True),
+                    start_to_close_timeout=policies.WRITE_TIMEOUT,
+                    heartbeat_timeout=policies.WRITE_HEARTBEAT,
+                    retry_policy=policies.IDEMPOTENT_WRITE,
+                    summary="verify: nothing rests",
+                )
+            except ActivityError as error:
+                if is_cancelled_exception(error):
+                    raise
+                tries += 1
+                await self._not_ended(tries, str(error.cause or error))
         return await self._ended(FlattenOutcome.ABANDONED, end)
+
+    async def _not_ended(self, tries: int, why: str) -> None:
+        """What a person abandoned may still rest: say so when it is due, and wait a while."""
+        self._show(why)
+        if self._record.alarm_due_ms() <= _now_ms():
+            await self._alarm()
+        await workflow.sleep(pause_s(self._start.interval_s, tries))
+        if workflow.info().is_continue_as_new_suggested():
+            await self._continue()
 
     async def _ended(self, outcome: FlattenOutcome, end: FlattenEnd | None) -> FlattenResult:
         result = self._record.result(outcome, end, _now_ms())
@@ -207,7 +228,9 @@ class FlattenWorkflow:
         """A workflow that quotes this market gives it up and waits for us; often there is none."""
         owner = workflow.get_external_workflow_handle(names.market_workflow_id(self._start.market))
         try:
-            await owner.signal("flatten", Request(reason=self._start.reason, by=self._start.by))
+            await owner.signal(
+                "flatten_begun", Request(reason=self._start.reason, by=self._start.by)
+            )
         except FailureError as error:
             if is_cancelled_exception(error):
                 raise
@@ -318,9 +341,12 @@ class FlattenWorkflow:
     # --- what people say -------------------------------------------------------------------
 
     @workflow.signal(description='Abandon it, whatever is left: {"by": "ana", "reason": "why"}')
-    def stop(self, request: StopFlatten) -> None:
-        """Abandon this flatten by name."""
-        if self._record.state.stop is None:
+    def stop(self, *said: object) -> None:
+        """Abandon this flatten by name; what cannot be read abandons nothing."""
+        request, misread = read_form(StopFlatten, said)
+        if request is None:
+            self._show(f"not abandoned: {misread}")
+        elif self._record.state.stop is None:
             self._record.put(stop=request)
 
     @workflow.query(description="What is left, phase, attempts, cost, deadline and last steps.")

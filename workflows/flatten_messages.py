@@ -5,7 +5,7 @@ One JSON value each; unknown fields are refused, decimals are strings, only the 
 
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import Field, model_validator
 
@@ -13,9 +13,12 @@ from desk.flattening import FlattenPlan, FlattenProgress, Regime
 from desk.identity import MarketId
 from desk.risk.limits import RiskLimits
 from quoting.agreement import StandDownReport
-from workflows.messages import FinalFacts, FlattenStep, Message, Money, Name
+from workflows.messages import FinalFacts, FlattenStep, Message, Money, Name, not_positive
 
-Said = Annotated[str, Field(min_length=1, max_length=400)]
+LONGEST_REASON: Final = 400
+LONGEST_NAME: Final = 64
+
+Said = Annotated[str, Field(min_length=1, max_length=LONGEST_REASON)]
 
 
 class FlattenOutcome(StrEnum):
@@ -28,7 +31,7 @@ class FlattenOutcome(StrEnum):
 class StopFlatten(Message):
     """Abandon a flatten, whatever is left: who says so, and why."""
 
-    by: Annotated[str, Field(min_length=1, max_length=64)]
+    by: Annotated[str, Field(min_length=1, max_length=LONGEST_NAME)]
     reason: Said
 
 
@@ -90,11 +93,7 @@ class StartFlatten(Message):
     @model_validator(mode="after")
     def _sound(self) -> "StartFlatten":
         problems = list(self.limits.problems())
-        problems += [
-            f"{name}: {getattr(self, name)} is not above zero; give a positive number"
-            for name in ("slippage_bps", "fast_slippage_bps")
-            if getattr(self, name) <= 0
-        ]
+        problems += not_positive(self, "slippage_bps", "fast_slippage_bps")
         if problems:
             raise ValueError("; ".join(problems))
         return self

@@ -12,7 +12,6 @@ from temporalio.exceptions import ActivityError, WorkflowAlreadyStartedError
 
 from activities.guardian import GuardianActivities
 from activities.guardian_messages import LookInput, LookReport, TellInput
-from desk.drills import DrillKind
 from desk.identity import MarketId
 from desk.ownership import Finding, FindingKind, Followed, follow
 from workflows import names, policies
@@ -84,6 +83,7 @@ class GuardianWorkflow:
                 account=self._start.account,
                 owners=_owner_beginnings(),
                 hedge=_beginning(names.hedge_workflow_id(_SOME)),
+                drill=names.drill_workflow_id(self._start.venue, self._start.account),
                 overdue=tuple(
                     market_of(finding)
                     for finding in before
@@ -181,7 +181,6 @@ _SOME = MarketId("venue", "account", "symbol")
 def _owner_beginnings() -> tuple[str, ...]:
     """What comes before a market's path in the ids of workflows that may own it."""
     ids = [names.market_workflow_id(_SOME), names.flatten_workflow_id(_SOME)]
-    ids += [names.drill_workflow_id(kind.value, _SOME) for kind in DrillKind]
     return tuple(_beginning(one) for one in ids)
 
 

@@ -26,6 +26,7 @@ from workflows.hedge_messages import HedgeStatus, ReleaseHedge, StartHedge
 from workflows.hedge_page import hedge_page
 from workflows.hedge_record import HedgeRecord
 from workflows.messages import Request
+from workflows.said import read_form, read_order
 
 _LONG_HISTORY = 400
 _SHORTEST_WINDOW_S = 5
@@ -285,21 +286,26 @@ class HedgeWorkflow:
     # --- what people say -------------------------------------------------------------------
 
     @workflow.signal(description="Give the hedge market back. What is owed stays owed. {}")
-    def stop(self, request: Request) -> None:
+    def stop(self, *said: object) -> None:
         """Stop hedging."""
-        self._stop = request
+        self._stop, _ = read_order(Request, said)
         self._wake = True
 
     @workflow.signal(description='Nothing is owed any more: {"by": "ana", "reason": "..."}')
-    def release(self, request: ReleaseHedge) -> None:
-        """Discharge what is owed by a named decision."""
+    def release(self, *said: object) -> None:
+        """Discharge what is owed by a named decision; what cannot be read discharges nothing."""
+        request, misread = read_form(ReleaseHedge, said)
+        if request is None:
+            self._record.add(f"not released: {misread}", workflow.now())
+            self._show()
+            return
         self._release = request
         self._wake = True
 
     @workflow.signal(description="Look at the inventory now. {}")
-    def check(self, request: Request) -> None:
+    def check(self, *said: object) -> None:
         """Look now."""
-        del request
+        del said
         self._wake = True
 
     @workflow.query(description="Inventory, hedge, what is owed, and history.")

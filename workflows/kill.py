@@ -27,6 +27,7 @@ from workflows.kill_page import alarm_text, kill_page
 from workflows.kill_record import KillRecord
 
 _TELLING_S: Final = 2
+_TELL_AGAIN_S: Final = 3
 _FIRST_WAIT_S: Final = 1.0
 _LONGEST_PAUSE_S: Final = 15
 _ALARM_PATIENCE: Final = timedelta(seconds=20)
@@ -51,7 +52,7 @@ class KillWorkflow:
         await workflow.wait(telling, timeout=_TELLING_S)
         while True:
             await self._round()
-            if self._record.complete or self._record.over:
+            if self._record.complete or self._record.nobody or self._record.over:
                 break
             await self._alarm_if_due()
             await workflow.sleep(min(_LONGEST_PAUSE_S, 1 << min(self._record.rounds, 10)))
@@ -66,7 +67,8 @@ class KillWorkflow:
     # --- telling ---------------------------------------------------------------------------
 
     async def _tell_board(self) -> None:
-        if not self._record.on_board:
+        """Again and again until the record has it: from there an emptied board is filled."""
+        while not (self._record.on_board and self._record.recorded):
             await workflow.execute_activity_method(
                 KillActivities.tell_board,
                 self._kill,
@@ -75,6 +77,10 @@ class KillWorkflow:
                 summary="put it on the kill board",
             )
             self._record.on_board = True
+            with suppress(TimeoutError):
+                await workflow.wait_condition(
+                    lambda: self._record.recorded, timeout=timedelta(seconds=_TELL_AGAIN_S)
+                )
 
     async def _write(self) -> None:
         if not self._record.recorded:
@@ -139,6 +145,7 @@ class KillWorkflow:
                 market=market,
                 known=self._record.stages(market),
                 tries=self._record.rounds,
+                keyless=self._record.keyless(market),
                 workflow_id=names.market_workflow_id(market),
                 flatten_id=names.flatten_workflow_id(market),
                 fleet=self._start.fleet,
@@ -162,7 +169,8 @@ class KillWorkflow:
 
     async def _end(self) -> None:
         self._show(self._record.news())
-        await self._alarm("warning", f"kill of {self._kill.scope}: {self._record.news()}")
+        severity = "critical" if self._record.nobody else "warning"
+        await self._alarm(severity, f"kill of {self._kill.scope}: {self._record.news()}")
 
     async def _alarm(self, severity: str, text: str) -> None:
         """Tell a person. Every try is logged; a record that is away does not hold up the kill."""

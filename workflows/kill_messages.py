@@ -12,8 +12,20 @@ from desk.records import LOSS, Kill, KillEffect
 from desk.scopes import checked_scope
 from workflows.messages import Message, Name, Request
 
+_LATEST_MS = 4_102_444_800_000  # 2100-01-01
+
+
+def _checked_moment(at_ms: int) -> int:
+    if 0 <= at_ms < _LATEST_MS:
+        return at_ms
+    raise ValueError(
+        f"{at_ms} is no time before 2100 in unix milliseconds; give milliseconds, or leave it out"
+    )
+
+
 Scope = Annotated[str, AfterValidator(checked_scope)]
 Words = Annotated[str, Field(min_length=1, max_length=1_000)]
+Moment = Annotated[int, AfterValidator(_checked_moment)]
 
 
 class KillRequest(Request):
@@ -24,7 +36,7 @@ class KillRequest(Request):
 
     scope: Scope
     flatten: bool = False
-    at_ms: int | None = None
+    at_ms: Moment | None = None
 
     def kill(self, now_ms: int) -> Kill:
         """The kill this asks for, from now on when it does not say since when."""
@@ -72,11 +84,11 @@ class StartKill(Message):
     """Input of KillWorkflow: one kill, until every market in its scope has answered."""
 
     scope: Scope
-    at_ms: int
+    at_ms: Moment
     reason: str = "asked by the operator"
     by: str = "operator"
     effect: KillEffect = KillEffect.STOP
-    until_ms: int | None = None
+    until_ms: Moment | None = None
     fleet: Name = "main"
     carried: "KillCarried | None" = None
 
@@ -119,7 +131,8 @@ class KillCarried(Message):
 class KillStatus(Message):
     """Answer to the `status` query of a kill, and its result.
 
-    `complete` when every market has answered; `over` when the kill was lifted before that.
+    `complete` when every market has answered; `over` when the kill was lifted before that; neither
+    when there was no market to ask, see `nobody`.
     """
 
     scope: str
@@ -131,6 +144,7 @@ class KillStatus(Message):
     on_board: bool
     complete: bool
     over: bool
+    nobody: bool = False
     news: str
     answered: int
     markets: tuple[MarketAnswer, ...]
@@ -153,6 +167,7 @@ class ControlCarried(Message):
 
     workers: tuple[str, ...] = ()
     misread: tuple[str, ...] = ()
+    last_ms: int = 0
 
 
 class ControlStatus(Message):

@@ -34,6 +34,15 @@ class KillRecord:
     @property
     def complete(self) -> bool:
         """Whether the kill is durable, everybody is known, and all have answered."""
+        return self._settled and bool(self._answers)
+
+    @property
+    def nobody(self) -> bool:
+        """Whether the kill is durable, and there is no market in its scope that could answer."""
+        return self._settled and not self._answers
+
+    @property
+    def _settled(self) -> bool:
         return self.recorded and not self.unread and not self.pending()
 
     def asked(self, markets: Iterable[MarketId]) -> None:
@@ -54,6 +63,7 @@ class KillRecord:
             stages=tuple(sorted(seen.values(), key=lambda one: one.at_ms)),
             waiting_for="" if self._all(seen) else waiting or _NOT_ASKED,
             unverified=known.unverified if known else "",
+            keyless=known.keyless if known else 0,
         )
 
     def took(self, answer: MarketAnswer) -> None:
@@ -72,6 +82,10 @@ class KillRecord:
     def stages(self, market: MarketId) -> tuple[StageSeen, ...]:
         """What one market has answered."""
         return self._answers[market].stages
+
+    def keyless(self, market: MarketId) -> int:
+        """How many tries in a row had no settings of its account."""
+        return self._answers[market].keyless
 
     def pending(self) -> tuple[MarketId, ...]:
         """Markets that have to be asked (again)."""
@@ -98,6 +112,11 @@ class KillRecord:
             lost = sum(bool(one.unverified) for one in self._answers.values())
             also = f"; {lost} of them could not be looked at any more" if lost else ""
             return f"complete: all {asked} markets have answered{also}"
+        if self.nobody:
+            return (
+                f"{self._start.scope} covers no market that was ever quoted; it stays in force: "
+                "look whether the scope is spelled as meant"
+            )
         if late:
             return f"waiting for {late} of {asked} markets"
         return self.unread or "waiting until the record has it"
@@ -125,6 +144,7 @@ class KillRecord:
             on_board=self.on_board,
             complete=self.complete,
             over=self.over,
+            nobody=self.nobody,
             news=self.said,
             answered=len(self._answers) - len(self.pending()),
             markets=tuple(self._answers[market] for market in self.markets()),

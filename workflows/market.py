@@ -7,6 +7,7 @@ Limits: tens of signals an hour, one run per session window; no market data come
 from contextlib import suppress
 from datetime import timedelta
 
+import pydantic
 from temporalio import workflow
 from temporalio.exceptions import (
     ActivityError,
@@ -43,7 +44,9 @@ from workflows.messages import (
 )
 from workflows.page import details_page
 from workflows.record import MarketRecord
+from workflows.said import read_form, read_order
 
+_PROGRESS = pydantic.TypeAdapter(tuple[SessionProgress])
 _ALERTS = frozenset({MarketState.FLATTENING, MarketState.HOLDING})
 _LIVE = frozenset({MarketState.STARTING, MarketState.QUOTING})
 _MAY_CONTINUE = frozenset({MarketState.QUOTING, MarketState.HOLDING, MarketState.PAUSED})
@@ -63,7 +66,6 @@ class MarketWorkflow:
         self._asks = MarketAsks(start, self._record)
         self._wake = False
         self._resumed = False
-        self._abandon_exit = False
 
     @workflow.run
     async def run(self, start: StartMarket) -> MarketResult:  # noqa: ARG002 - taken in __init__
@@ -100,10 +102,10 @@ class MarketWorkflow:
         self._note(MarketState.STARTING, "start requested")
         report = await self._asks.preflight()
         self._record.life_epoch = report.life_epoch
-        await self._move(self._wanted() or MarketState.QUOTING, "preflight passed")
+        await self._move(self._record.wanted() or MarketState.QUOTING, "preflight passed")
 
     async def _quote(self) -> None:
-        if (wanted := self._wanted()) is not None:
+        if (wanted := self._record.wanted()) is not None:
             await self._move(wanted, self._record.reason)
             return
         self._wake = self._resumed = False  # what was said so far is in the record already
@@ -157,7 +159,7 @@ class MarketWorkflow:
                 record.uncleared = not await self._clear_once()
                 return
         self._resumed = False
-        wanted = self._wanted()
+        wanted = self._record.wanted()
         if wanted is None:
             await self._move(MarketState.QUOTING, "trying again" if holding else record.reason)
         elif wanted is not record.state:
@@ -172,12 +174,14 @@ class MarketWorkflow:
         return policies.CLEAR_AGAIN.total_seconds() if record.uncleared else None
 
     def _abandoned(self) -> bool:
-        return self._abandon_exit
+        return self._record.exit_abandoned
 
     async def _flatten(self) -> None:
         """By a workflow of its own, which goes on whatever becomes of this one."""
         tries = 0
-        while not self._abandon_exit:
+        if self._abandoned():
+            await self._stop_exit()  # said while the run before this one ended
+        while not self._abandoned():
             try:
                 handle = await workflow.start_child_workflow(
                     FlattenWorkflow.run,
@@ -188,8 +192,8 @@ class MarketWorkflow:
                     static_summary=f"flatten {self._record.market.path}",
                 )
                 self._show(f"flattening in {handle.id}")
-                self._record.took_flatten(await self._exit_of(handle))
-                break
+                if await self._ended(handle):
+                    break
             except WorkflowAlreadyStartedError:
                 self._show("waiting for the flatten that somebody else began")
                 await self._woken_within(pause_s(1, tries))
@@ -203,14 +207,17 @@ class MarketWorkflow:
                 await self._continue()
         await self._move(MarketState.STANDING_DOWN, self._record.reason)
 
-    async def _exit_of(
+    async def _ended(
         self, handle: workflow.ChildWorkflowHandle[FlattenWorkflow, FlattenResult]
-    ) -> FlattenResult:
-        """What the flatten came to; told to stop when a person keeps the position after all."""
-        await workflow.wait_condition(lambda: handle.done() or self._abandon_exit)
-        if not handle.done():
+    ) -> bool:
+        """Whether the flatten's end is the last word; it is stopped when the position is kept."""
+        await workflow.wait_condition(lambda: handle.done() or self._abandoned())
+        stopped = not handle.done()
+        if stopped:
             await self._stop_exit()
-        return await handle
+        self._record.took_flatten(await handle)
+        # Somebody may have asked for it anew after all.
+        return not stopped or self._abandoned()
 
     async def _stop_exit(self) -> None:
         running = workflow.get_external_workflow_handle(
@@ -220,9 +227,14 @@ class MarketWorkflow:
             await running.signal(FlattenWorkflow.stop, self._record.exit_stop())
 
     async def _stand_down(self) -> None:
-        owner = self._owner("stand-down")
+        owner, tries = self._owner("stand-down"), 0
         epoch = await self._take_over(owner)
-        self._record.took_last_look(await self._asks.last_look(owner, epoch))
+        while self._record.final is None:
+            try:
+                self._record.took_last_look(await self._asks.last_look(owner, epoch))
+            except ActivityError as error:
+                tries += 1
+                await self._go_on(tries, "not verified", f"the last look failed: {error.cause}")
         await self._move(MarketState.STOPPED, self._record.reason)
 
     async def _take_over(self, owner: str) -> int:
@@ -230,13 +242,17 @@ class MarketWorkflow:
         tries = 0
         while (epoch := await self._asks.clear(owner)) is None:
             tries += 1
-            if tries & (tries - 1) == 0:
-                text = f"{_UNCLEARED}, tried {tries} times; still trying"
-                self._show(text)
-                await self._asks.tell("not cleared", text, alert=True)
-            await workflow.sleep(policies.CLEAR_AGAIN)
+            await self._go_on(tries, "not cleared", _UNCLEARED)
         self._record.epoch = epoch
         return epoch
+
+    async def _go_on(self, tries: int, kind: str, trouble: str) -> None:
+        """Wait before it is tried again; told at the first, second, fourth … time."""
+        if tries & (tries - 1) == 0:
+            text = f"{trouble}, tried {tries} times; still trying"
+            self._show(text)
+            await self._asks.tell(kind, text, alert=True)
+        await workflow.sleep(policies.CLEAR_AGAIN)
 
     async def _clear_once(self) -> bool:
         """Have another worker cancel everything and list zero twice; False when it could not."""
@@ -246,9 +262,6 @@ class MarketWorkflow:
         return epoch is not None
 
     # --- moving ----------------------------------------------------------------------------
-
-    def _wanted(self) -> MarketState | None:
-        return self._record.wanted()
 
     async def _move(self, then: MarketState, reason: str) -> None:
         before = self._record.state
@@ -295,7 +308,7 @@ class MarketWorkflow:
         timeout = None if seconds is None else timedelta(seconds=seconds)
         try:
             await workflow.wait_condition(
-                lambda: self._resumed or self._wanted() is not resting, timeout=timeout
+                lambda: self._resumed or self._record.wanted() is not resting, timeout=timeout
             )
         except TimeoutError:
             return False
@@ -317,11 +330,6 @@ class MarketWorkflow:
     def _show(self, news: str) -> None:
         workflow.set_current_details(details_page(self._record.status(), news))
 
-    def _exits(self) -> bool:
-        """Whether a flatten was begun or asked for."""
-        record = self._record
-        return record.state is MarketState.FLATTENING or record.command is Command.FLATTEN
-
     def _ask(self, command: Command, request: Request) -> None:
         self._record.asked(command, request)
         self._wake = True
@@ -329,40 +337,50 @@ class MarketWorkflow:
     # --- what people say -------------------------------------------------------------------
 
     @workflow.signal(description='Stand down: cancel, verify, finish. {} or {"flatten": true}')
-    def stop(self, request: StopMarket) -> None:
-        """Stop this market."""
+    def stop(self, *said: object) -> None:
+        """Stop this market; only an explicit `"flatten": false` gives a flatten up."""
+        request, misread = read_order(StopMarket, said)
         flatten = self._start.flatten_on_stop if request.flatten is None else request.flatten
-        if request.keep_exit and self._exits():
+        if self._record.exits() and (misread or request.flatten is None or request.keep_exit):
             flatten = True
-        self._abandon_exit = self._record.state is MarketState.FLATTENING and not flatten
         self._ask(Command.FLATTEN if flatten else Command.STOP, request)
 
     @workflow.signal(description="Trade the position to zero, reduce-only, then stand down. {}")
-    def flatten(self, request: Request) -> None:
+    def flatten(self, *said: object) -> None:
         """Flatten and stand down."""
-        self._ask(Command.FLATTEN, request)
+        self._ask(Command.FLATTEN, read_order(Request, said)[0])
+
+    @workflow.signal(description="Sent by a flatten that runs; not for people.")
+    def flatten_begun(self, *said: object) -> None:
+        """Give the market up to it, unless a person has just had it stopped."""
+        if not self._record.exit_abandoned:
+            self._ask(Command.FLATTEN, read_order(Request, said)[0])
 
     @workflow.signal(description="Cancel all orders and wait for resume. {}")
-    def pause(self, request: Request) -> None:
+    def pause(self, *said: object) -> None:
         """Pause quoting."""
         if self._record.command in (Command.NONE, Command.PAUSE):
-            self._ask(Command.PAUSE, request)
+            self._ask(Command.PAUSE, read_order(Request, said)[0])
 
     @workflow.signal(description='Quote again after a pause or a hold. {} or {"by": "ana"}')
-    def resume(self, request: Request) -> None:
+    def resume(self, *said: object) -> None:
         """Resume quoting. After too many restarts it takes a name: {"by": "ana"}."""
         if self._record.command not in (Command.NONE, Command.PAUSE):
             return
-        if self._record.resumed(request):
+        request, misread = read_form(Request, said)
+        if request is None:
+            self._show(f"not resumed: {misread}")
+        elif self._record.resumed(request):
             self._resumed = self._wake = True
         else:
             self._show('not resumed: say who resumes it, {"by": "ana"}')
 
     @workflow.signal(description="Sent by the running session; not for people.")
-    def report(self, progress: SessionProgress) -> None:
+    def report(self, *said: object) -> None:
         """Keep the session's latest picture for the page and the status query."""
-        self._record.progress = progress
-        self._show(progress.reason or "quoting")
+        with suppress(pydantic.ValidationError):  # no session said this
+            (self._record.progress,) = _PROGRESS.validate_python(said)
+            self._show(self._record.progress.reason or "quoting")
 
     @workflow.update(description='Change parameters: {"level_notional": "250"}; applied at once.')
     def set_parameters(self, change: ParameterChange) -> QuoteParameters:

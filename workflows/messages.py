@@ -36,6 +36,15 @@ class Message(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+def not_positive(message: Message, *names: str) -> list[str]:
+    """A sentence for each of these fields that is not above zero."""
+    return [
+        f"{name}: {value} is not above zero; give a positive number"
+        for name in names
+        if (value := getattr(message, name)) <= 0
+    ]
+
+
 class ParameterChange(Message):
     """New values for some parameters and limits; what is left out stays as it is."""
 
@@ -111,6 +120,7 @@ class CarriedState(Message):
     latched: str = ""
     by_name: bool = False
     uncleared: bool = False
+    exit_abandoned: bool = False
     history: tuple[StateChange, ...] = ()
     flatten_steps: tuple[FlattenStep, ...] = ()
 
@@ -187,6 +197,7 @@ class StartMarket(Message):
     @model_validator(mode="after")
     def _sound(self) -> "StartMarket":
         problems = list(self.parameters.problems()) + list(self.limits.problems())
+        problems += not_positive(self, "flatten_slippage_bps", "flatten_fast_slippage_bps")
         if self.inventory_cap > self.max_position:
             problems.append(
                 f"inventory_cap: {self.inventory_cap} exceeds max_position {self.max_position}; "
@@ -289,7 +300,8 @@ class Request(Message):
 class StopMarket(Request):
     """Stand down; with `flatten` the position is traded to zero first (null: as started).
 
-    `keep_exit` lets a flatten that was begun or asked for go on, as kills do.
+    A flatten that was begun or asked for goes on, unless `flatten` is false without `keep_exit`,
+    which is for kills.
     """
 
     flatten: bool | None = None

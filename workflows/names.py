@@ -70,9 +70,9 @@ def daily_loss_workflow_id(fleet: str) -> str:
     return f"daily-loss/{fleet}"
 
 
-def drill_workflow_id(kind: str, market: MarketId) -> str:
-    """Workflow id of a drill: one at a time for each kind and market."""
-    return f"drill/{kind}/{market.path}"
+def drill_workflow_id(venue: str, account: str) -> str:
+    """Workflow id of a drill: one at a time for each account, or one lets the other pass."""
+    return f"drill/{venue}/{account}"
 
 
 def drill_schedule_id(fleet: str, kind: str, market: MarketId) -> str:

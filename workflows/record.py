@@ -6,7 +6,13 @@ from activities.messages import SessionResult
 from desk.lifecycle import Command, MarketState, after_command, recent
 from quoting.agreement import StandDownReport
 from quoting.progress import SessionProgress
-from workflows.flatten_messages import FlattenResult, StartFlatten, StopFlatten
+from workflows.flatten_messages import (
+    LONGEST_NAME,
+    LONGEST_REASON,
+    FlattenResult,
+    StartFlatten,
+    StopFlatten,
+)
 from workflows.messages import (
     CarriedState,
     FinalFacts,
@@ -18,7 +24,6 @@ from workflows.messages import (
 )
 
 _KEPT = 100
-_LONGEST_REASON = 400
 
 
 class MarketRecord:
@@ -42,6 +47,7 @@ class MarketRecord:
         self.troubles_ms = carried.troubles_ms
         self.latched, self.by_name = carried.latched, carried.by_name
         self.uncleared = carried.uncleared
+        self.exit_abandoned = carried.exit_abandoned
         self.history = list(carried.history)
         self.slices = list(carried.flatten_steps)
         self.epoch: int | None = None
@@ -58,6 +64,12 @@ class MarketRecord:
     def asked(self, command: Command, request: Request) -> None:
         """A person asked for something."""
         self.command, self.reason, self.by = command, request.reason, request.by
+        self.exit_abandoned = self.state is MarketState.FLATTENING and command is Command.STOP
+
+    def exits(self) -> bool:
+        """Whether a flatten was begun or asked for, and nobody gave it up."""
+        begun = self.state is MarketState.FLATTENING and not self.exit_abandoned
+        return begun or self.command is Command.FLATTEN
 
     def wanted(self) -> MarketState | None:
         """Where a person's command, or the wait for a person, leads; None to quote."""
@@ -113,8 +125,8 @@ class MarketRecord:
             symbol=start.symbol,
             account=start.account,
             fleet=start.fleet,
-            reason=self.reason[:_LONGEST_REASON] or "asked by the market",
-            by=self.by or "flotilla",
+            reason=self.reason[:LONGEST_REASON] or "asked by the market",
+            by=self.by[:LONGEST_NAME] or "flotilla",
             slices=start.flatten_slices,
             interval_s=start.flatten_interval_s,
             maker_s=start.flatten_maker_s,
@@ -128,8 +140,8 @@ class MarketRecord:
 
     def exit_stop(self) -> StopFlatten:
         """Who wants the position kept after all, and why."""
-        reason = self.reason[:_LONGEST_REASON] or "the position is kept"
-        return StopFlatten(by=self.by or "flotilla", reason=reason)
+        reason = self.reason[:LONGEST_REASON] or "the position is kept"
+        return StopFlatten(by=self.by[:LONGEST_NAME] or "flotilla", reason=reason)
 
     def took_flatten(self, result: FlattenResult) -> None:
         """A flatten ended."""
@@ -172,6 +184,7 @@ class MarketRecord:
             latched=self.latched,
             by_name=self.by_name,
             uncleared=self.uncleared,
+            exit_abandoned=self.exit_abandoned,
             history=tuple(self.history),
             flatten_steps=tuple(self.slices),
         )

@@ -1,6 +1,13 @@
-"""`Approved`: the only thing execution accepts, and only `desk/risk/gate.py` makes it."""
+"""`Approved`: the only thing execution accepts, and only `desk/risk/gate.py` makes it.
+
+What was approved goes out at once or not at all: permits end, and a late order outlives them.
+"""
 
 from typing import Final, Generic, TypeVar
+
+from desk.orders import Batch
+from desk.risk.context import is_exit
+from desk.units import NS_PER_MS
 
 T = TypeVar("T")
 
@@ -24,3 +31,15 @@ class Approved(Generic[T]):
 
     def __repr__(self) -> str:
         return f"Approved({self.value!r})"
+
+
+_KEEPS_NS: Final = 500 * NS_PER_MS
+"""The margin by which a session stops before its lease of 3 s ends (a sixth of it)."""
+
+
+def send_by_ns(batch: Batch, now_ns: int) -> int | None:
+    """Until when orders of a batch handed over now may leave this process, monotonic nanoseconds.
+
+    None, for ever, where they are all exits: those only take risk away.
+    """
+    return None if all(is_exit(order) for order in batch.orders) else now_ns + _KEEPS_NS

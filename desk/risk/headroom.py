@@ -61,11 +61,24 @@ def scale(funds: Balance, exposure: Decimal, limits: HeadroomLimits) -> Decimal:
     return min(Decimal(1), max(Decimal(0), share // STEP * STEP))
 
 
-def room(funds: Balance, exposure: Decimal, limits: HeadroomLimits) -> Decimal | None:
-    """Quote currency that may be added before the margin fraction is `reduce_below`; None: any."""
+def room(
+    funds: Balance,
+    exposure: Decimal,
+    limits: HeadroomLimits,
+    *,
+    sharers: int = 1,
+    since: Decimal = Decimal(0),
+) -> Decimal | None:
+    """Quote currency that may be added before the margin fraction is `reduce_below`; None: any.
+
+    `exposure` is shared by so many markets: each has an equal part, less what it added `since`, so
+    that together they never add more than there is.
+    """
     if not limits.reduce_below:
         return None
-    return max(Decimal(0), funds.equity / limits.reduce_below - exposure)
+    left = funds.equity / limits.reduce_below - exposure
+    # What is missing is missing to each of them.
+    return max(Decimal(0), (left / sharers if left > 0 else left) - since)
 
 
 def allowed_lots(lots: Lots, reducing: Lots, share: Decimal, most: Lots | None) -> Lots:

@@ -111,13 +111,15 @@ async def _drill(kind: DrillKind, market: MarketId, within_s: int) -> DrillResul
             return await client.execute_workflow(
                 DrillWorkflow.run,
                 spec,
-                id=names.drill_workflow_id(kind.value, market),
+                id=names.drill_workflow_id(market.venue, market.account),
                 task_queue=names.CONTROL_QUEUE,
                 id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
                 static_summary=f"{kind.value} drill at {market.path}",
             )
         except WorkflowAlreadyStartedError:
-            raise RefusedBySafety(f"a {kind.value} drill at {market.path} runs already") from None
+            raise RefusedBySafety(
+                f"market: a drill at {market.venue}/{market.account} runs already; wait for its end"
+            ) from None
         except WorkflowFailureError as failure:
             raise RefusedBySafety(innermost(failure)) from failure
 

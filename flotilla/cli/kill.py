@@ -8,13 +8,22 @@ import click
 
 from activities.kill_messages import StageSeen
 from desk.errors import Unavailable
+from desk.identity import MarketId
 from desk.records import LOSS, Kill, KillEffect, KillStage
 from desk.scopes import SCOPES, wider_kills
 from desk.scopes import checked_scope as scope_of
 from flotilla.cli.render import emit_json, emit_rows, talk
 from flotilla.control import lift_kills, open_control
 from flotilla.failures import RefusedBySafety
-from flotilla.kills import KillProgress, Told, ended_kill, look_at, standing, tell_everybody
+from flotilla.kills import (
+    KillProgress,
+    Told,
+    asked_of,
+    ended_kill,
+    look_at,
+    standing,
+    tell_everybody,
+)
 from infra.settings import Settings, load_settings
 from venues.registry import BUILDERS
 
@@ -63,6 +72,7 @@ def kill(
     settings = load_settings()
     told = asyncio.run(tell_everybody(settings, order))
     _say_who_was_told(order, told)
+    _warn_of_nobody(order, asyncio.run(asked_of(settings, order)))
     complete = asyncio.run(_wait(settings, order)) if wait else None
     if as_json:
         emit_json(
@@ -164,8 +174,16 @@ def _say_who_was_told(order: Kill, told: Told) -> None:
         talk(f"warning: Temporal was not told ({told.temporal}); workers tell it from the record")
 
 
-async def _wait(settings: Settings, order: Kill) -> bool:
-    """Show answers as they come; whether every market has answered."""
+def _warn_of_nobody(order: Kill, markets: Sequence[MarketId] | None) -> None:
+    if markets is not None and not markets:
+        talk(
+            f"warning: {order.scope} covers no market that was ever quoted; the kill stays in "
+            "force: look whether the scope is spelled as meant"
+        )
+
+
+async def _wait(settings: Settings, order: Kill) -> bool | None:
+    """Show answers as they come; whether every market has answered, None without any to ask."""
     said: set[tuple[str, KillStage]] = set()
     while True:
         # Asked first: what it says is not newer than the answers shown below it.
@@ -179,6 +197,8 @@ async def _wait(settings: Settings, order: Kill) -> bool:
             if over:
                 talk("the kill was lifted or replaced before every market had answered")
                 return False
+            if ended and not found.markets:
+                return None
             if ended:
                 talk(f"complete: {len(found.markets) - len(found.late)} markets have answered")
                 for market in found.late:
@@ -201,11 +221,14 @@ def _show_new(found: KillProgress, said: set[tuple[str, KillStage]]) -> None:
 async def _lift(
     scope: str, reason: str, by: str, *, early: bool
 ) -> tuple[bool, bool, Sequence[Kill]]:
+    asked_ms = time.time_ns() // 1_000_000
     async with open_control() as control:
         standing_now = await control.ledger.active_kills()
         if scope.startswith(LOSS) and not early:
             raise RefusedBySafety(_too_early(scope, standing_now))
-        lifted, again = await lift_kills(control.board, control.ledger, scope, by=by, reason=reason)
+        lifted, again = await lift_kills(
+            control.board, control.ledger, scope, by=by, reason=reason, asked_ms=asked_ms
+        )
         wider = wider_kills(scope, await control.ledger.active_kills())
     return lifted, again, wider
 

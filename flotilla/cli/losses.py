@@ -53,6 +53,7 @@ def losses(ctx: click.Context, *, as_json: bool) -> None:
                 "day_ends": moment(picture.ends_ms),
                 "scopes": rows,
                 "uncounted": list(picture.uncounted),
+                "old_marks": list(picture.old_marks),
             }
         )
         return
@@ -60,6 +61,8 @@ def losses(ctx: click.Context, *, as_json: bool) -> None:
     emit_rows("losses", [_short(row) for row in rows], as_json=False)
     if picture.uncounted:
         talk(f"not counted, no price known yet: {', '.join(picture.uncounted)}")
+    if picture.old_marks:
+        talk(f"counted at an old price: {', '.join(picture.old_marks)}")
 
 
 @losses.command(name="set")

@@ -41,7 +41,8 @@ SELECT p.venue, p.account, p.symbol,
        p.cash - COALESCE(later.cash, 0) AS cash,
        p.fees - COALESCE(later.fees, 0) AS fees,
        p.quantity - COALESCE(later.quantity, 0) AS quantity,
-       i.multiplier, p.unpriced = 0 AS priced, marked.mid, marked.at
+       i.multiplier, p.unpriced = 0 AS priced, marked.mid, marked.at,
+       marked.pnl AS marked_pnl
 FROM positions p
 LEFT JOIN instruments i ON i.venue = p.venue AND i.symbol = p.symbol
 LEFT JOIN LATERAL (
@@ -53,7 +54,7 @@ LEFT JOIN LATERAL (
         AND f.traded_at > :at
 ) AS later ON true
 LEFT JOIN LATERAL (
-    SELECT e.mid, e.at FROM equity e
+    SELECT e.mid, e.at, e.pnl FROM equity e
     WHERE e.venue = p.venue AND e.account = p.account AND e.symbol = p.symbol AND e.at <= :at
     ORDER BY e.at DESC, e.epoch DESC LIMIT 1
 ) AS marked ON true
@@ -61,6 +62,8 @@ WHERE CAST(:venue AS text) IS NULL
     OR (p.venue = :venue AND p.account = :account AND p.symbol = :symbol)
 ORDER BY p.venue, p.account, p.symbol
 """)
+
+_NOW: Final = text("SELECT clock_timestamp() AS at")
 
 _LIMITS: Final = text("""
 SELECT DISTINCT ON (scope) scope, soft, hard, drawdown, set_by, reason, set_at
@@ -112,6 +115,11 @@ class PostgresLossBook:
         place = _NOWHERE if market is None else control.place(market)
         given = {**place, "at": _FOREVER if at_ms is None else to_time(at_ms)}
         return tuple(_pnl(row) for row in await self._rows(_PNL, given))
+
+    async def now_ms(self) -> int:
+        """Unix milliseconds by the database's clock."""
+        (row,) = await self._rows(_NOW, {})
+        return to_ms(row.at)
 
     async def limits(self) -> Mapping[str, LossLimit]:
         """The newest limits of each scope, also such that were switched off."""
@@ -184,6 +192,7 @@ def _pnl(row: Row[tuple[object, ...]]) -> MarketPnl:
         priced=row.priced,
         mid=row.mid,
         marked_at_ms=None if row.at is None else to_ms(row.at),
+        marked_pnl=row.marked_pnl,
     )
 
 

@@ -29,6 +29,7 @@ class RedisLeases:
         self._release = redis.register_script(source("release"))
         self._expired = redis.register_script(source("expired"))
         self._claim = redis.register_script(source("claim"))
+        self._yield_claim = redis.register_script(source("yield_claim"))
         self._settle = redis.register_script(source("settle"))
 
     async def acquire(self, market: MarketId, epoch: int, owner: str, ttl_ms: int) -> bool:
@@ -90,6 +91,11 @@ class RedisLeases:
             keys = [self._lease(lost.market), self._holders, self._claim_key(lost)]
             args = (lost.market.path, _holder(lost), claimer, ttl_ms)
             return bool(await self._claim(keys=keys, args=args))
+
+    async def yield_claim(self, lost: LostLease, claimer: str) -> None:
+        """Give a claim back before it ends. Raises Unavailable."""
+        async with bounded():
+            await self._yield_claim(keys=[self._claim_key(lost)], args=[claimer])
 
     async def settle(self, lost: LostLease) -> bool:
         """Strike an expired lease off the list: its orders are gone. Raises Unavailable."""

@@ -15,6 +15,9 @@ from activities.ports import ActivityPorts
 from desk.drill_ports import PanicSaid
 from desk.drills import DrillKind
 from desk.identity import MarketId
+from desk.records import Kill
+from desk.units import NS_PER_MS, Side
+from quoting.lone_order import LoneOrder, place
 from tests.activities.conftest import MARKET, Desk, OpenDesk
 from tests.activities.test_market_activities import PREFLIGHT
 
@@ -134,3 +137,86 @@ async def test_a_failed_drill_blocks_starts_until_somebody_takes_it(open_desk: O
         (failed,) = await desk.ports.drills.book.failed()
         assert await desk.ports.drills.book.acknowledge(failed.number, "ana", "fixed")
         await desk.run(desk.activities.preflight, PREFLIGHT)
+
+
+async def kill(desk: Desk, scope: str, at_ms: int | None = None) -> Kill:
+    """A person's kill, in the record and on the board."""
+    now_ms = desk.ports.clock.wall_ns() // NS_PER_MS
+    given = Kill(scope=scope, reason="stop all", by="ana", at_ms=at_ms or now_ms)
+    await desk.ports.ledger.set_kill(given)
+    await desk.ports.board.rearm(await desk.ports.ledger.active_kills())
+    return given
+
+
+@pytest.mark.parametrize("scope", ["fleet", f"market:{MARKET.path}"])
+async def test_nothing_is_drilled_while_a_kill_covers_the_market(
+    open_desk: OpenDesk, scope: str
+) -> None:
+    async with open_desk(**MARKED) as desk:
+        drills = DrillActivities(desk.ports)
+        await kill(desk, scope)
+        for refuses in (drills.prepare_drill, drills.drill_kill, drills.drill_dead_man):
+            with pytest.raises(ApplicationError, match=f"killed at scope {scope} by ana") as said:
+                await desk.run(refuses, asked(DrillKind.DEAD_MAN))
+            assert said.value.non_retryable
+        assert not _accepted(desk)
+
+
+async def test_a_kill_file_that_comes_late_keeps_the_order_back(open_desk: OpenDesk) -> None:
+    async with open_desk(**MARKED) as desk:
+        drills = DrillActivities(desk.ports)
+        await desk.run(drills.prepare_drill, asked(DrillKind.PANIC))
+        (desk.state_dir / "KILL").write_text("ana")
+        with pytest.raises(ApplicationError, match="the KILL file is present"):
+            await desk.run(drills.drill_panic, asked(DrillKind.PANIC))
+        assert not _accepted(desk)
+
+
+async def test_a_drill_lifts_its_own_kill_alone(open_desk: OpenDesk) -> None:
+    async with open_desk(**MARKED) as desk:
+        theirs = await kill(desk, f"market:{MARKET.path}")
+        request = replace(asked(DrillKind.KILL), kill_at_ms=theirs.at_ms - 5)
+        await desk.run(DrillActivities(desk.ports).clean_drill, request)
+        assert await desk.ports.ledger.active_kills() == (theirs,)
+        assert await desk.ports.board.kills(MARKET) == (theirs,)
+        await desk.run(
+            DrillActivities(desk.ports).clean_drill, replace(request, kill_at_ms=theirs.at_ms)
+        )
+        assert await desk.ports.ledger.active_kills() == ()
+
+
+async def test_lots_that_are_left_are_a_failure(open_desk: OpenDesk) -> None:
+    async with open_desk(**MARKED) as desk:
+        drills = DrillActivities(desk.ports)
+        await buy(desk)
+        with pytest.raises(ApplicationError, match="lots are left at ocx/main/BTC-PERP") as said:
+            await desk.run(drills.clean_drill, asked(DrillKind.KILL))
+        assert said.value.non_retryable
+        with pytest.raises(ApplicationError, match="lots; flatten it before a drill"):
+            await desk.run(drills.prepare_drill, asked(DrillKind.KILL))
+
+
+async def test_a_market_that_somebody_holds_is_not_drilled(open_desk: OpenDesk) -> None:
+    async with open_desk(**MARKED) as desk:
+        assert await desk.ports.lease.acquire(MARKET, 1, "somebody", 60_000)
+        with pytest.raises(ApplicationError, match="is held by .*somebody"):
+            await desk.run(DrillActivities(desk.ports).prepare_drill, asked(DrillKind.PANIC))
+
+
+async def buy(desk: Desk) -> None:
+    """Have the crowd sell to an order of ours."""
+    venue = await desk.ports.venues.venue(MARKET.venue, MARKET.account)
+    (instrument,) = [one for one in await venue.instruments() if one.symbol == MARKET.symbol]
+
+    async def permitted() -> None:
+        """Nothing is in the way."""
+
+    order = LoneOrder(market=MARKET, epoch=1, max_notional=Decimal(1_000))
+    await place(order, instrument, venue, desk.ports.writer, desk.ports.clock, permitted=permitted)
+    assert _accepted(desk)
+    (resting,) = desk.venue.engine.open_orders("main")
+    desk.venue.world.crowd_trade(MARKET.symbol, Side.SELL, 10**7, resting.price)
+
+
+def _accepted(desk: Desk) -> list[object]:
+    return [one for one in desk.venue.engine.events(0) if one["event"] == "OrderAccepted"]

@@ -209,6 +209,19 @@ async def test_orders_of_a_running_workflow_are_only_those_of_a_laggard(
         assert (report.cleared, overdue.cleared) == (0, 1)
 
 
+async def test_orders_of_an_account_that_is_being_drilled_are_the_drill_s(
+    open_desk: OpenDesk,
+) -> None:
+    drilled = replace(LOOK, drill="drill/ocx/main")
+    async with open_desk() as desk:
+        await rest(desk, *ours(0))
+        async with running(desk.client, drilled.drill):
+            (finding,) = (await look(desk, drilled)).findings
+            assert finding.kind is FindingKind.LAGGARD
+        (finding,) = (await look(desk, drilled)).findings
+        assert finding.kind is FindingKind.ORDERS
+
+
 async def test_a_workflow_that_was_terminated_owns_nothing(open_desk: OpenDesk) -> None:
     async with open_desk() as desk:
         await rest(desk, *ours(0))

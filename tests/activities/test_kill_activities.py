@@ -167,7 +167,7 @@ async def test_a_venue_that_is_away_is_named_and_the_gate_is_answered(open_desk:
     async with open_desk() as desk:
         await leave_orders(desk, 1)
         desk.venue.faults.add(Fault(kind=FaultKind.REQUEST_LOST, path="/perps/*", count=None))
-        kill = kill_now(desk)
+        kill = replace(kill_now(desk), at_ms=now_ms(desk) - 5_000)
         given = await answer(desk, asked(kill))
         assert given.waiting_for.startswith("ocx: ")
         assert seen(given.stages) == {KillStage.GATE_CLOSED} == await recorded(desk, kill)
@@ -185,7 +185,7 @@ async def test_without_redis_the_gate_is_closed_only_after_every_lease_ran_out(
         hasty = HastyClock(desk.ports.clock)
         given = await answer(desk, asked(kill_now(desk)), lost=NoRedis(), clock=hasty)
         (gate,) = [one for one in given.stages if one.stage is KillStage.GATE_CLOSED]
-        waited = re.search(r"nobody reached Redis for (\d+) s", gate.evidence)
+        waited = re.search(r"could not reach Redis for (\d+) s; as it sees it", gate.evidence)
         assert waited is not None
         assert int(waited[1]) >= 5, "a lease lasts three seconds, the board two"
         assert seen(given.stages) == STOPPED
@@ -249,12 +249,13 @@ async def test_a_workflow_that_stands_by_is_told_and_one_that_leaves_is_not(
 async def test_a_market_without_settings_is_left_to_others_then_named(open_desk: OpenDesk) -> None:
     stranger = MarketId("x10", "gone", "BTC-USD")
     async with open_desk() as desk:
-        kill = replace(kill_now(desk), scope="fleet")
+        kill = replace(kill_now(desk), scope="fleet", at_ms=now_ms(desk) - 5_000)
         first = await answer(desk, asked(kill, stranger))
-        late = await answer(desk, asked(kill, stranger, tries=5))
+        many = replace(asked(kill, stranger), keyless=5)
+        late = await answer(desk, many)
         assert await desk.ports.lease.acquire(stranger, 1, "w-1/1", 100)
         await asyncio.sleep(0.2)
-        lost = await answer(desk, asked(kill, stranger, tries=5))
+        lost = await answer(desk, many)
     assert first.waiting_for
     assert first.unverified == ""
     assert "in good order" in late.unverified
@@ -279,7 +280,8 @@ async def test_the_last_look_of_a_workflow_is_evidence_when_it_came_after_the_ki
 ) -> None:
     stranger = MarketId("x10", "gone", "BTC-USD")
     async with open_desk() as desk:
-        kill = replace(kill_now(desk), scope="fleet", effect=KillEffect.FLATTEN)
+        stop = replace(kill_now(desk), scope="fleet", at_ms=now_ms(desk) - 5_000)
+        kill = replace(stop, effect=KillEffect.FLATTEN)
         request, queue = asked(kill, stranger), uuid.uuid4().hex
         async with Worker(desk.client, task_queue=queue, workflows=[StoodDown]):
             await desk.client.execute_workflow(

@@ -16,6 +16,7 @@ from activities.losses import LossActivities, look_at_losses, passed, put_latch
 from activities.market_day import DayKeeper, open_market_day
 from activities.messages import PreflightInput, SessionInput, SessionResult
 from activities.ports import ActivityPorts
+from desk.control_ports import LossBook
 from desk.daily_loss import DayFacts, DayLimits, LossLimit, MarketDay, scopes
 from desk.lifecycle import SessionReason
 from desk.orders import Fill, Liquidity
@@ -48,6 +49,20 @@ class MovedClock:
 
     def wall_ns(self) -> int:
         return self.inner.wall_ns() + self.moved_ms * NS_PER_MS  # type: ignore[attr-defined, no-any-return]
+
+
+@dataclass(slots=True)
+class MovedRecord:
+    """The record of losses, whose clock is that of somebody else."""
+
+    inner: LossBook
+    clock: MovedClock
+
+    async def now_ms(self) -> int:
+        return self.clock.wall_ns() // NS_PER_MS
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.inner, name)
 
 
 def now_ms(ports: ActivityPorts) -> int:
@@ -380,7 +395,8 @@ async def test_the_next_day_begins_with_what_the_last_one_ended(open_desk: OpenD
     """A session that runs over the boundary: new start, recorded; soft limit over; peak anew."""
     async with open_desk() as desk:
         clock = MovedClock(desk.ports.clock)
-        ports = replace(desk.ports, clock=clock, days=DayRule())
+        record = MovedRecord(inner=desk.ports.losses, clock=clock)
+        ports = replace(desk.ports, clock=clock, days=DayRule(), losses=record)  # type: ignore[arg-type]
         day = await open_market_day(ports, MARKET, RiskLimits(soft_daily_loss=Decimal(5)))
         keeper = DayKeeper(ports=ports, market=MARKET, day=day)
         await held_at(desk, "50000")

@@ -22,6 +22,8 @@ from workflows.messages import Request, StopMarket
 
 GONE_S = 15.0
 """Without an owner, orders rest no longer than this, also on a busy machine."""
+CUT_OFF_S = 20.0
+"""With a line cut: a book grows stale, clearing fails, a lease runs out, a guardian acts."""
 SLOW_S = 90.0
 _FREEZE_LOOK_S = 3.0
 

@@ -69,6 +69,28 @@ async def test_an_accounts_lost_day_flattens_and_refuses(losing: Market) -> None
     await _refused_after_everything_was_lost(losing, latch)
 
 
+async def test_a_paused_market_with_a_position_has_its_limit_too(losing: Market) -> None:
+    """Nobody quotes it and nobody marks it: the watch does, and the latch flattens it."""
+    await losing.quoting(max_daily_loss="1", max_drawdown="100000", **_GENTLE)
+    await losing.hold_a_position()
+    assert losing.handle is not None
+    await losing.handle.signal("pause", {"by": "ana"})
+
+    async def paused() -> bool:
+        return (await losing.status()).state.value == "paused"
+
+    await losing.until("it is paused", paused)
+    assert (await losing.log()).positions()[-1] != 0
+    await _shock(losing)
+    result = await losing.ended(within_s=150)
+    assert (await losing.log()).positions()[-1] == 0
+    assert [change.state.value for change in result.states][-4:] == [
+        *("paused", "flattening", "standing_down", "stopped")
+    ]
+    (latch,) = await _latches(losing)
+    assert (latch.scope, latch.effect) == (f"loss:market:{losing.id.path}", KillEffect.FLATTEN)
+
+
 async def test_an_accounts_soft_limit_holds_the_position_and_takes_no_new_risk(
     losing: Market,
 ) -> None:

@@ -15,7 +15,7 @@ from desk.lifecycle import SessionReason
 from tests.chaos.forged import forged_session, leases_refused
 from tests.chaos.ground import Market
 from tests.chaos.invariants import GateClosed, Orphaned
-from tests.chaos.matrix import GONE_S, SLOW_S, Strike, hushed, struck, thawed
+from tests.chaos.matrix import CUT_OFF_S, GONE_S, SLOW_S, Strike, hushed, struck, thawed
 from tests.chaos.outages import now_ms
 from tests.chaos.verdict import judged, killed
 from tests.infra.redis.link import Link
@@ -69,7 +69,7 @@ async def test_the_way_from_one_worker_to_the_venue_is(market: Market, how: str)
         await market.until("it quotes anew", lambda: market.quotes_above(epoch), within_s=SLOW_S)
         _mend(link)
         await market.finish(within_s=SLOW_S)
-    orphan = Orphaned(epoch=epoch, at_ns=at_ms * 1_000_000, gone_within_s=GONE_S)
+    orphan = Orphaned(epoch=epoch, at_ns=at_ms * 1_000_000, gone_within_s=CUT_OFF_S)
     await judged(market, orphaned=(orphan,))
 
 
@@ -94,7 +94,7 @@ async def test_the_only_worker_has_no_way_to_the_venue_but_the_guardian_has(
         _mend(link)
         await market.until("it quotes anew", lambda: market.quotes_above(epoch), within_s=SLOW_S)
         await market.finish(within_s=SLOW_S)
-    orphan = Orphaned(epoch=epoch, at_ns=at_ms * 1_000_000, gone_within_s=GONE_S)
+    orphan = Orphaned(epoch=epoch, at_ns=at_ms * 1_000_000, gone_within_s=CUT_OFF_S)
     await judged(market, orphaned=(orphan,))
 
 

@@ -110,7 +110,8 @@ def test_pnl_has_no_place_for_deposits() -> None:
     """It is made of fills, fees and the holding's price: nothing of the account's balance."""
     fields = set(MarketPnl.__dataclass_fields__)
     assert fields == {
-        *("market", "cash", "fees", "quantity", "multiplier", "mid", "marked_at_ms", "priced"),
+        *("market", "cash", "fees", "quantity", "multiplier", "mid", "marked_at_ms"),
+        *("marked_pnl", "priced"),
     }
     assert not fields & set(Balance.__dataclass_fields__)
 

@@ -1,6 +1,7 @@
 """Every brake is rehearsed at every marked market, and what a person changed stays changed."""
 
 import uuid
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,12 @@ async def test_each_brake_of_each_marked_market_has_a_schedule(
         described.schedule.action.args,  # type: ignore[attr-defined]
         [StartDrill],
     )
+    assert described.schedule.action.id == "drill/zo/drill"  # type: ignore[attr-defined]
     assert (spec.venue, spec.account, spec.symbol, spec.fleet) == ("zo", "drill", "BTCUSD", fleet)
+    offsets = []
     for schedule in made:
-        await temporal_client.get_schedule_handle(schedule).delete()
+        handle = temporal_client.get_schedule_handle(schedule)
+        (times,) = (await handle.describe()).schedule.spec.intervals
+        offsets.append(times.offset or timedelta(0))
+        await handle.delete()
+    assert offsets == [timedelta(days=5 * number) for number in range(6)], "never two at once"

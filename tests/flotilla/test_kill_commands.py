@@ -86,6 +86,13 @@ def test_it_says_who_was_told(person: Person) -> None:
     assert (listed["scope"], listed["effect"]) == ("fleet", "flatten")
 
 
+def test_a_scope_that_covers_no_market_ever_quoted_is_warned_of(person: Person) -> None:
+    done = person.kill("market:ocx/BTC-PREP")
+    assert done.returncode == 0, done.stderr
+    assert "killed: market:ocx/main/BTC-PREP" in done.stderr
+    assert "covers no market that was ever quoted" in done.stderr
+
+
 def test_temporal_alone_is_enough(person: Person, services: Services, tmp_path: Path) -> None:
     done = person.kill(
         "venue:ocx",

@@ -104,6 +104,12 @@ class Leases:
         self.events.append(("claim", lost.market.path, granted))
         return granted
 
+    async def yield_claim(self, lost: LostLease, claimer: str) -> None:
+        self._answer()
+        if self.claims.get(lost.market, ("", 0.0))[0] == claimer:
+            del self.claims[lost.market]
+            self.events.append(("yield", lost.market.path, True))
+
     async def settle(self, lost: LostLease) -> bool:
         self._answer()
         settled = self._stands(lost)

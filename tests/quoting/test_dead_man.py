@@ -234,6 +234,47 @@ def test_a_venue_without_settings_is_told_once_and_left_to_others() -> None:
     play(scene)
 
 
+def test_an_account_that_nobody_has_settings_for_is_alarmed_once() -> None:
+    async def scene() -> None:
+        world = World()
+        btc = world.leases.lose(BTC)
+        world.leases.lose(MarketId("ocx", "main", "ETH-PERP"))
+        world.leases.lose(ETH)
+        async with watching(world.guardian()):
+            await asyncio.sleep(14)
+            assert world.alerts.told == []
+            await asyncio.sleep(2)
+            assert len(world.alerts.told) == 2, "one an account"
+            world.leases.away = True
+            await asyncio.sleep(30)
+            world.leases.away = False
+            await asyncio.sleep(DAY_S / 24)
+            assert len(world.alerts.told) == 2
+            world.leases.lost.clear()
+            await asyncio.sleep(1)
+            world.leases.lose(BTC, epoch=btc.epoch + 1)
+            await asyncio.sleep(16)
+        accounts = ["ocx/main" in text for _, _, text in world.alerts.told]
+        assert sorted(accounts) == [False, True, True]
+        assert all(severity == "critical" for _, severity, _ in world.alerts.told)
+        assert all("no settings of" in text for _, _, text in world.alerts.told)
+
+    play(scene)
+
+
+def test_an_account_left_to_others_who_clear_it_in_time_is_not_alarmed() -> None:
+    async def scene() -> None:
+        world = World()
+        async with watching(world.guardian()):
+            for epoch in range(20):
+                world.leases.lose(BTC, epoch=epoch)
+                await asyncio.sleep(10)
+                world.leases.lost.clear()
+        assert world.alerts.told == []
+
+    play(scene)
+
+
 def test_an_outage_of_redis_is_told_once_and_survived() -> None:
     async def scene() -> None:
         world = World()
@@ -372,8 +413,43 @@ def test_every_cancel_follows_a_claim_and_every_end_is_recorded_once(
             if event[0] == "cancel":
                 assert before == ("claim", BTC.path, True)
         settled = world.leases.events.count(("settle", BTC.path, True))
-        assert settled == len(world.decisions()) == (0 if taken else 1)
+        told = len(world.decisions())
+        assert settled == (0 if taken else 1)
+        # Whose settling went unanswered cannot know that another did it meanwhile.
+        assert told >= settled if any(redis) else told == settled
+        assert told <= guardians
         assert taken or venue.markets["BTC-PERP"].orders == 0
         assert now_s() < DAY_S
+
+    play(scene)
+
+
+def test_who_has_no_way_to_the_venue_leaves_it_to_who_has() -> None:
+    async def scene() -> None:
+        world = World()
+        cut_off = World(leases=world.leases, ledger=world.ledger, alerts=world.alerts)
+        venue = world.venue("ocx", "BTC-PERP")
+        cut_off.venue("ocx", "BTC-PERP").trouble = NotSent("no line")
+        world.leases.lose(BTC)
+        async with watching(cut_off.guardian("the-worker-that-was-cut-off")):
+            await until(lambda: bool(world.leases.claims))
+            async with watching(world.guardian("guardian-2")):
+                await until(lambda: venue.markets["BTC-PERP"].orders == 0, within_s=3)
+                await until(lambda: not world.leases.lost, within_s=3)
+
+    play(scene)
+
+
+def test_two_without_a_way_alarm_all_the_same() -> None:
+    async def scene() -> None:
+        world = World()
+        world.venue("ocx", "BTC-PERP").trouble = NotSent("no line")
+        world.leases.lose(BTC)
+        async with watching(world.guardian("guardian-1"), world.guardian("guardian-2")):
+            await asyncio.sleep(60)
+        at_s = [moment for moment, _, _ in world.alerts.told]
+        assert at_s, "nobody was told"
+        assert at_s[0] < 15
+        assert len(at_s) <= 12, "two watches, each at growing intervals"
 
     play(scene)

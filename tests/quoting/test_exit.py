@@ -42,10 +42,12 @@ reading = st.sampled_from(
 )
 
 
-async def leave(venue: ExitVenue, start: StartFlatten, deadline: int) -> FlattenRecord:
+async def leave(
+    venue: ExitVenue, start: StartFlatten, deadline: int, begun: FlattenProgress | None = None
+) -> FlattenRecord:
     """As the workflow does it, with as many workers as die; `deadline` counts moves."""
     record = FlattenRecord(start, "run", 0)
-    record.put(epoch=1, takes=1, progress=FlattenProgress(remaining=venue.lots))
+    record.put(epoch=1, takes=1, progress=begun or FlattenProgress(remaining=venue.lots))
     for move_number in range(_MOVES):
         progress = record.state.progress
         assert progress is not None

@@ -31,6 +31,7 @@ def watch(given_permit: Permit, gates: Gates, board: OwnBoard, woken: list[str])
         ports=SimpleNamespace(
             gates=gates, board=board, clock=SimpleNamespace(monotonic_ns=lambda: 0)
         ),
+        may_hold=lambda: True,
         may_renew=lambda: True,
         wake=lambda: woken.append("woken"),
     )
@@ -90,11 +91,13 @@ def test_markets_out_of_scope_hear_nothing() -> None:
     assert gates.merged(OTHER, ()) == (kill("venue:x10"),)
 
 
-def test_what_the_board_holds_is_forgotten_so_that_lifting_it_there_is_enough() -> None:
+def test_what_the_board_holds_is_kept_here_too_until_the_record_knows_it() -> None:
     gates, told = Gates(), kill("fleet")
     gates.close(told)
     assert gates.merged(MARKET, (told,)) == (told,)
-    assert gates.merged(MARKET, ()) == (), "lifted on the board since"
+    assert gates.merged(MARKET, ()) == (told,), "the board may have been emptied"
+    gates.forget(told)
+    assert gates.merged(MARKET, ()) == ()
 
 
 def test_an_older_kill_on_the_board_does_not_take_a_newer_ones_place() -> None:

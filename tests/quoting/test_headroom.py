@@ -1,7 +1,9 @@
 """Quotes stay within what the account can carry, and what reduces is always shown in full."""
 
+from contextlib import ExitStack
 from dataclasses import replace
 from decimal import Decimal
+from functools import partial
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,6 +15,7 @@ from desk.quoting.ladder import TargetLevel
 from desk.risk.limits import RiskLimits
 from desk.units import NS_PER_S, Side
 from quoting.actions import ClearAll
+from quoting.funds import AccountFunds
 from quoting.headroom import Headroom
 from quoting.inbox import FundsSeen
 from tests.quoting.builders import INSTRUMENT, account, book, make_loop, sent
@@ -120,3 +123,42 @@ def test_a_running_session_takes_its_bids_away_and_shows_them_again() -> None:
     assert not [one for one in loop.decide(NS_PER_S) if not isinstance(one, ClearAll)]
     loop.apply(seen(100_000, 0, asked_ns=NS_PER_S))
     assert len(sent(loop.decide(NS_PER_S + 1)).orders) == 6
+
+
+def test_markets_of_one_account_share_its_room() -> None:
+    limits = RiskLimits(shrink_below_margin=Decimal("0.2"), reduce_below_margin=Decimal("0.2"))
+    account_funds = AccountFunds()
+    markets = [Headroom(INSTRUMENT, limits) for _ in range(5)]
+    with ExitStack() as quoting:
+        for market in markets:
+            quoting.enter_context(account_funds.shared(partial(market.hear, position=0)))
+        # Equity of 1,200 carries 6,000: there is room for 1,200, which is 20 lots.
+        account_funds.last = seen(1_200, 4_800)
+        with account_funds.shared(lambda told: markets[0].hear(told, 0)):
+            found = [one.within(ladder(10, 10, 20), 0, _MID_X2, NS_PER_S) for one in markets]
+        assert sum(sum(shown(one, Side.BUY)) for one in found) == 5 * (20 // 6)
+        # What one of them filled since comes off its own part alone.
+        assert shown(markets[1].within(ladder(10, 10, 20), 3, _MID_X2, NS_PER_S), Side.BUY) == []
+        assert shown(markets[2].within(ladder(10, 10, 20), 0, _MID_X2, NS_PER_S), Side.BUY) == [3]
+
+
+@given(
+    equity=st.integers(0, 5_000),
+    exposure=st.integers(0, 10_000),
+    added=st.lists(st.integers(0, 60), min_size=1, max_size=6),
+)
+def test_sharers_never_add_more_than_there_is_room_for(
+    equity: int, exposure: int, added: list[int]
+) -> None:
+    limits = RiskLimits(shrink_below_margin=Decimal("0.2"), reduce_below_margin=Decimal("0.2"))
+    told, filled = replace(seen(equity, exposure), sharers=len(added)), 0
+    for lots in added:
+        market, mine = Headroom(INSTRUMENT, limits), 0
+        market.hear(told, 0)
+        # Everything shown is filled, as long as anything is shown, all on the same figure.
+        while shows := sum(
+            shown(market.within(ladder(lots or 1), mine, _MID_X2, NS_PER_S), Side.BUY)
+        ):
+            mine += shows
+        filled += mine
+    assert filled * _LOT <= max(Decimal(0), 5 * Decimal(equity) - exposure)

@@ -181,14 +181,18 @@ def test_without_a_permit_nothing_is_sent(
     assert loop.decide(4 * NS_PER_S) == []
 
 
-def test_a_drawdown_from_the_peak_leaves_at_once() -> None:
+def test_a_drawdown_from_the_peak_leaves_once_its_price_stood() -> None:
     loop, batch = quoting_loop(limits=RiskLimits(max_drawdown=Decimal(5)))
     bid = batch.orders[0]
     loop.apply(change(2 * NS_PER_S, bid.lots, fill("a", Side.BUY, bid.price, bid.lots)))
     loop.apply(book(2 * NS_PER_S))
     assert not any(isinstance(action, Leave) for action in loop.decide(2 * NS_PER_S))
-    loop.apply(book(3 * NS_PER_S, mid=590_000))
-    action = leave(loop.decide(3 * NS_PER_S))
+    done = []
+    for tenth in range(30, 50):
+        loop.apply(book(tenth * NS_PER_S // 10, mid=590_000))
+        done += loop.decide(tenth * NS_PER_S // 10)
+    action = leave(done[-1:])
+    assert not any(isinstance(before, SendBatch) for before in done)
     assert action.reason is SessionReason.DRAWDOWN
     assert "below its peak" in action.message
 

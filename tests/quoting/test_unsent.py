@@ -8,7 +8,17 @@ from desk.units import NS_PER_S
 from desk.working import WorkingState
 from quoting.actions import AskFate, Leave
 from quoting.inbox import Tick
-from tests.quoting.builders import STEPWISE, accepted, account, book, make_loop, refused, sent
+from quoting.refusals import Refusals
+from tests.quoting.builders import (
+    INSTRUMENT,
+    STEPWISE,
+    accepted,
+    account,
+    book,
+    make_loop,
+    refused,
+    sent,
+)
 from tests.quoting.stepwise import ONE_LEVEL
 from tests.quoting.test_stepwise_loop import again
 
@@ -25,6 +35,22 @@ def test_batches_that_cannot_be_sent_end_the_session_until_they_can() -> None:
     (leave,) = again(loop, at_ns)
     assert isinstance(leave, Leave)
     assert leave.reason is SessionReason.FEED, "a hold that is tried again, not a pause"
+
+
+def test_a_batch_that_went_in_part_is_a_sign_that_the_venue_can_be_reached() -> None:
+    """The rest of a large ladder may have waited too long for a connection, time after time."""
+    batch = sent(again(make_loop(capabilities=PLAIN, parameters=ONE_LEVEL), NS_PER_S))
+    unsent = refused(batch, RejectReason.NOT_SENT, old_gone=None).outcome
+    went = (*accepted(batch).outcome.orders[:1], *unsent.orders[1:])
+    refusals = Refusals(INSTRUMENT)
+    for _ in range(4):
+        refusals.hear(unsent, NS_PER_S)
+    refusals.hear(replace(unsent, orders=went), NS_PER_S)
+    refusals.hear(unsent, NS_PER_S)
+    assert refusals.must_leave() is None
+    for _ in range(4):
+        refusals.hear(unsent, NS_PER_S)
+    assert refusals.must_leave() is not None
 
 
 def test_a_cancel_of_an_order_that_is_gone_is_settled_by_asking() -> None:

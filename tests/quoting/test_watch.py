@@ -41,6 +41,7 @@ async def watched(timer: Timer, *, healthy: bool = True) -> Watch:
         lease_ttl_ms=6_000,
         permit=permit(),
         ports=SimpleNamespace(venue=SimpleNamespace(dead_man=timer)),
+        may_hold=lambda: True,
         may_renew=lambda: healthy,
         wake=lambda: None,
     )

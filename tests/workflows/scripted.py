@@ -53,6 +53,8 @@ class Script:
     session_failures: deque[Exception | None] = field(default_factory=deque)
     """What the next attempts of sessions die of; None is a worker that is heard of no more."""
     clear_failures: deque[Exception] = field(default_factory=deque)
+    look_failures: deque[Exception] = field(default_factory=deque)
+    """What the next last looks, of a stand-down or a flatten, die of."""
     usual_round_trip_ms: Decimal | None = None
     calls: list[str] = field(default_factory=list)
     inputs: list[object] = field(default_factory=list)
@@ -62,6 +64,8 @@ class Script:
     flat: bool = False
     slice_errors: deque[Exception] = field(default_factory=deque)
     exit_error: Exception | None = None
+    look: StandDownReport = field(default_factory=lambda: _LOOK)
+    """What a market's last look sees."""
     ends: deque[int] = field(default_factory=deque)
     """Lots that the last looks of a flatten see; zero when none is left."""
 
@@ -180,13 +184,17 @@ class Script:
     @activity.defn(name="flatten_end")
     async def flatten_end(self, request: FlattenEndInput) -> FlattenEnd:
         self.note("flatten_end", request)
+        if self.look_failures:
+            raise self.look_failures.popleft()
         left = self.ends.popleft() if self.ends else 0
         return FlattenEnd(position=left, look=None if left and not request.abandoned else _LOOK)
 
     @activity.defn(name="stand_down")
     async def stand_down(self, request: StandDownInput) -> StandDownReport:
         self.note("stand_down", request)
-        return _LOOK
+        if self.look_failures:
+            raise self.look_failures.popleft()
+        return self.look
 
     @activity.defn(name="record_decision")
     async def record_decision(self, request: DecisionInput) -> None:

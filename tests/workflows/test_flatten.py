@@ -207,6 +207,36 @@ async def test_a_person_abandons_it_by_name(flatten: Flatten) -> None:
     assert last.severity == "warning"
 
 
+async def test_an_abandoned_flatten_ends_only_when_nothing_of_ours_is_left(
+    flatten: Flatten,
+) -> None:
+    refused = ApplicationError("not_authenticated: 401", type="Refused", non_retryable=True)
+    script = Script(
+        positions=deque([4]), held=True, ends=deque([4]), look_failures=deque([refused] * 2)
+    )
+    async with flatten(script) as handle:
+        await until_called(script, "flatten_slice")
+        await handle.signal(FlattenWorkflow.stop, StopFlatten(by="ana", reason="hedged it"))
+        result = await handle.result()
+    assert (result.outcome, result.remaining) == (FlattenOutcome.ABANDONED, 4)
+    assert script.calls.count("flatten_end") == 3
+
+
+async def test_it_is_cleared_also_where_the_market_was_lost_meanwhile(flatten: Flatten) -> None:
+    lost = ApplicationError("no longer held", type="LeaseLost", non_retryable=True)
+    script = Script(positions=deque([4]), slice_errors=deque([lost]), ends=deque([4]))
+    async with flatten(script, interval_s=600) as handle:
+        await until_called(script, "flatten_slice")
+        async with asyncio.timeout(20):
+            while (await handle.query(FlattenWorkflow.status)).epoch is not None:
+                await asyncio.sleep(0.01)
+        await handle.signal(FlattenWorkflow.stop, StopFlatten(by="ana", reason="hedged it"))
+        result = await handle.result()
+    assert result.outcome is FlattenOutcome.ABANDONED
+    (end,) = given(script, FlattenEndInput)
+    assert end.abandoned
+
+
 async def test_status_tells_how_far_it_is(flatten: Flatten) -> None:
     script = Script(positions=deque([4]), held=True)
     async with flatten(script, reason="end of day", by="ana", deadline_s=90) as handle:

@@ -65,8 +65,9 @@ async def test_a_quiet_account_is_looked_at_and_nobody_is_told(
     report = await run(server, script)
     assert (report.account, report.ours, report.owned, report.findings) == ("ocx/main", 4, 2, ())
     assert script.told == []
-    assert script.asked[0].owners[:2] == ("market/", "flatten/")
+    assert script.asked[0].owners == ("market/", "flatten/")
     assert script.asked[0].hedge == "hedge/"
+    assert script.asked[0].drill == "drill/ocx/main"
 
 
 async def test_what_began_is_told_and_stands_in_the_report(server: WorkflowEnvironment) -> None:

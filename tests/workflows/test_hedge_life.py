@@ -102,6 +102,20 @@ async def test_it_opens_watches_and_gives_the_market_back(start: StartOne) -> No
     assert result.reason == "stopped by ana: end of day"
 
 
+async def test_a_hedge_lives_on_whatever_is_said_and_a_stop_holds(start: StartOne) -> None:
+    async with start(HedgeScript()) as handle:
+        for verb in ("check", "release"):
+            for said in ([], ["now"], [{"by": "ana", "reson": "x"}], [1, 2]):
+                await handle.signal(verb, args=said)
+        await until(handle, lambda status: "not released" in status.history[-1].text)
+        await handle.signal("stop", {"reson": "end of day", "by": "ana"})
+        async with asyncio.timeout(30):
+            result = await handle.result()
+    assert result.state is HedgeState.STOPPED
+    assert result.reason.startswith("stopped by ana: ")
+    assert "not understood: reson" in result.reason
+
+
 async def test_what_is_owed_is_sent_slice_by_slice_under_ids_of_their_own(
     start: StartOne,
 ) -> None:

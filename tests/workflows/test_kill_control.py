@@ -18,6 +18,7 @@ from workflows.kill_messages import LiftAnswer, LiftKill, StartControl, WorkerNa
 
 Handle = WorkflowHandle[ControlWorkflow, None]
 AT_MS = 1_700_000_000_000
+NOTHING = ()
 KILL = {"scope": "fleet", "reason": "flood", "by": "ana", "at_ms": AT_MS}
 
 
@@ -103,6 +104,9 @@ async def test_a_worker_that_left_is_told_nothing(server: WorkflowEnvironment) -
         ({"scpe": "fleet"}, "scpe"),
         ({"scope": "everything", "by": "ana"}, "everything"),
         ("fleet", "fleet"),
+        ({"scope": "fleet", "at_ms": AT_MS * 1_000}, "unix milliseconds"),
+        (NOTHING, "scope"),
+        (("fleet", "now"), "one input"),
     ],
 )
 async def test_what_is_not_understood_is_told_and_loses_no_later_kill(
@@ -111,7 +115,7 @@ async def test_what_is_not_understood_is_told_and_loses_no_later_kill(
     script = KillScript()
     async with brakes(server.client, script):
         handle = await desk(server)
-        await handle.signal("kill", said)
+        await handle.signal("kill", args=said if isinstance(said, tuple) else [said])
         await until(lambda: script.alarms, "a person is told")
         status = await handle.query(ControlWorkflow.status)
         assert script.calls["record"] == 0
@@ -119,6 +123,35 @@ async def test_what_is_not_understood_is_told_and_loses_no_later_kill(
         await until(lambda: script.calls["record"], "the next kill is kept")
     assert "nothing was killed" in script.alarms[0].text
     assert word in status.misread[0]
+
+
+@pytest.mark.parametrize("signal", ["worker_joined", "worker_left"])
+async def test_a_workers_word_that_cannot_be_read_loses_no_later_kill(
+    server: WorkflowEnvironment, signal: str
+) -> None:
+    script = KillScript()
+    async with brakes(server.client, script):
+        handle = await desk(server)
+        for said in ([], [{"wrker": "w-1"}], ["a", "b"]):
+            await handle.signal(signal, args=said)
+        await handle.signal("kill", KILL)
+        await until(lambda: script.calls["record"], "the kill is kept")
+
+
+async def test_kills_of_one_scope_that_come_together_are_kept_both(
+    server: WorkflowEnvironment,
+) -> None:
+    script = KillScript(markets=[OCX])
+    handle = await desk(server)
+    # Nobody works yet: both are handed over in one go, at one time.
+    await handle.signal("kill", {"scope": "fleet", "by": "ana"})
+    await handle.signal("kill", {"scope": "fleet", "by": "bo", "flatten": True})
+    async with brakes(server.client, script):
+        await until(lambda: len(script.kills) == 2, "both are kept")
+    first, second = sorted(script.kills, key=lambda kill: kill.at_ms)
+    assert first.at_ms < second.at_ms
+    assert (first.by, second.by) == ("ana", "bo")
+    assert second.effect is KillEffect.FLATTEN
 
 
 async def test_flatten_is_passed_on(server: WorkflowEnvironment) -> None:
@@ -143,6 +176,10 @@ async def test_lifting_names_the_wider_kills_that_stand(server: WorkflowEnvironm
     assert answer.lifted
     assert answer.still_stopped_by == ("fleet by bo: flood",)
     assert (script.lifted[0].scope, script.lifted[0].by) == ("venue:ocx", "ana")
+    now_ms = (await server.get_current_time()).timestamp() * 1_000
+    asked_ms = script.lifted[0].asked_ms
+    assert asked_ms is not None
+    assert now_ms - 60_000 < asked_ms <= now_ms + 1_000, "a later kill is not meant"
 
 
 @pytest.mark.parametrize(

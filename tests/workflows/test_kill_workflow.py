@@ -153,6 +153,32 @@ async def test_a_market_that_appears_later_is_asked_as_well(server: WorkflowEnvi
     assert [one.market for one in status.markets] == [OCX, X10]
 
 
+async def test_a_scope_without_any_market_is_said_aloud_and_is_not_complete(
+    server: WorkflowEnvironment,
+) -> None:
+    script = KillScript(markets=[OCX])
+    async with brakes(server.client, script):
+        status = await (await begin(server, scope="market:ocx/main/BTC-PREP")).result()
+    assert status.nobody
+    assert not status.complete
+    assert script.alarms[-1].severity == "critical"
+    assert "covers no market that was ever quoted" in script.alarms[-1].text
+
+
+async def test_the_board_is_told_again_until_the_record_has_it(server: WorkflowEnvironment) -> None:
+    script = KillScript(markets=[OCX], away={"record"})
+    async with brakes(server.client, script):
+        handle = await begin(server)
+        async with asyncio.timeout(30):
+            while script.calls["board"] < 3:
+                await server.sleep(5)
+            script.away.clear()
+            await handle.result()
+            told = script.calls["board"]
+            await server.sleep(60)
+    assert script.calls["board"] == told
+
+
 async def test_the_page_shows_laggards_first_with_times_and_why(
     server: WorkflowEnvironment,
 ) -> None:

@@ -28,12 +28,19 @@ class Fitness(Enum):
 class Exchange:
     """One request and the future of its answer."""
 
-    __slots__ = ("answer", "connection", "label", "message", "timer")
+    __slots__ = ("answer", "connection", "label", "message", "not_after_ns", "timer")
 
-    def __init__(self, label: str, message: bytes, answer: asyncio.Future[HttpResponse]) -> None:
+    def __init__(
+        self,
+        label: str,
+        message: bytes,
+        answer: asyncio.Future[HttpResponse],
+        not_after_ns: int | None = None,
+    ) -> None:
         self.label = label
         self.message = message
         self.answer = answer
+        self.not_after_ns = not_after_ns
         self.connection: HttpConnection | None = None
         self.timer: asyncio.TimerHandle | None = None
 

@@ -108,17 +108,23 @@ class HttpPool:
         headers: Headers = b"",
         body: bytes = b"",
         timeout_s: float | None = None,
+        not_after_ns: int | None = None,
     ) -> Awaitable[HttpResponse]:
         """Send one request; with an idle connection its bytes are on the socket on return.
 
         `path` is percent-encoded, with query, and put behind the base URL's path. The awaitable
         gives the whole answer of any status, or raises NotSent or Unresolved. ValueError (here,
         at once) for a malformed method, path or header. Cancelling it does not stop the request.
+        Later than `not_after_ns` (monotonic) no byte of it goes out: then it is NotSent.
         """
         target = self._address.prefix + path
         message = encode_request(method, target, self._address.netloc, headers, body)
         loop = asyncio.get_running_loop()
-        exchange = Exchange(f"{method} {path.partition('?')[0]}", message, loop.create_future())
+        label = f"{method} {path.partition('?')[0]}"
+        exchange = Exchange(label, message, loop.create_future(), not_after_ns)
+        if self._late(exchange):
+            self._lapse(exchange)
+            return exchange.answer
         connection = self._ready_connection()
         if connection is not None:
             connection.send(exchange)
@@ -150,14 +156,33 @@ class HttpPool:
             return False
         self._waiting.append(exchange)
         self._demand.set()
+        loop = asyncio.get_running_loop()
+        if exchange.not_after_ns is not None:
+            left_ns = exchange.not_after_ns - self._clock.monotonic_ns()
+            loop.call_later(left_ns / NS_PER_S, self._lapse, exchange)
         if self._idle:
-            asyncio.get_running_loop().call_later(_UNREAD_RECHECK_S, self._serve_waiting)
+            loop.call_later(_UNREAD_RECHECK_S, self._serve_waiting)
         return True
+
+    def _late(self, exchange: Exchange) -> bool:
+        by_ns = exchange.not_after_ns
+        return by_ns is not None and self._clock.monotonic_ns() > by_ns
+
+    def _lapse(self, exchange: Exchange) -> None:
+        """Its time to be sent is over; nothing happens to one that left, or that nobody awaits."""
+        if exchange.connection is None and not exchange.answer.done():
+            if exchange in self._waiting:
+                self._waiting.remove(exchange)
+            exchange.fail(NotSent(f"{exchange.label}: its permission ended while it waited"))
 
     def _serve_waiting(self) -> None:
         while self._waiting:
             if self._waiting[0].answer.done():
                 self._waiting.popleft().fail(NotSent("nobody waits any more"))
+                continue
+            # Asked again here: after a freeze of this process, an answer may be read before timers.
+            if self._late(self._waiting[0]):
+                self._lapse(self._waiting[0])
                 continue
             connection = self._ready_connection()
             if connection is None:

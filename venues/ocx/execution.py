@@ -11,7 +11,7 @@ from desk.errors import NotSent, Refused, Unresolved, VenueError
 from desk.instrument import Instrument
 from desk.orders import Batch, BatchOutcome, CancelOutcome, RejectReason, VenueOrder
 from desk.ports import Clock
-from desk.risk.approval import Approved
+from desk.risk.approval import Approved, send_by_ns
 from venues._transport.http import HttpPool, HttpResponse
 from venues._transport.rate_limit import Budget, RequestKind
 from venues.ocx.account import OcxAccount
@@ -64,12 +64,13 @@ class OcxExecution:
         """
         value = batch.value
         self._check(value, instrument)
+        by_ns = send_by_ns(value, self._clock.monotonic_ns())
         if not value.orders or (value.cancels and not value.replace_all):
-            return self._cancel_then_place(value, instrument)
+            return self._cancel_then_place(value, instrument, by_ns)
         kind = self._session.at_hand(_BULK)
         if kind is None:
-            return self._sign_in_then_place(value, instrument)
-        return self._place(value, instrument, kind)
+            return self._sign_in_then_place(value, instrument, by_ns)
+        return self._place(value, instrument, kind, by_ns)
 
     async def cancel_all(self, instrument: Instrument | None) -> CancelOutcome:
         """Cancel everything of one market, or of the account. Repeating is always safe.
@@ -120,7 +121,7 @@ class OcxExecution:
         except (NotSent, Refused) as error:
             return not_sent(value, started_ns, str(error))
         body = close_body(value.orders[0], instrument, self._catalog.grids(instrument)[1].text)
-        answer = self._post(value.symbol, kind, body, _CLOSE)
+        answer = self._post(value.symbol, kind, body, call=_CLOSE)
         return await self._outcome(
             value, instrument, kind=kind, body=body, answer=answer, sent_ns=started_ns, call=_CLOSE
         )
@@ -134,25 +135,32 @@ class OcxExecution:
             raise ValueError(f"a batch of {batch.symbol} is in flight already")
 
     def _place(
-        self, batch: Batch, instrument: Instrument, kind: Credential
+        self, batch: Batch, instrument: Instrument, kind: Credential, by_ns: int | None
     ) -> Awaitable[BatchOutcome]:
         wait_s = self._budget.take(RequestKind.ORDER)
         if wait_s > 0:
             return self._without_budget(batch, wait_s)
         prices, sizes = self._catalog.grids(instrument)
         body = self._encoder.body(batch, prices, sizes)
-        answer = self._post(batch.symbol, kind, body)
+        answer = self._post(batch.symbol, kind, body, by_ns)
         sent_ns = self._clock.monotonic_ns()
         return self._outcome(
-            batch, instrument, kind=kind, body=body, answer=answer, sent_ns=sent_ns
+            batch, instrument, kind=kind, body=body, answer=answer, sent_ns=sent_ns, by_ns=by_ns
         )
 
     def _post(
-        self, symbol: str, kind: Credential, body: bytes, call: str = _BULK
+        self,
+        symbol: str,
+        kind: Credential,
+        body: bytes,
+        by_ns: int | None = None,
+        *,
+        call: str = _BULK,
     ) -> Awaitable[HttpResponse]:
         path = self._path if call == _BULK else self._close_path
+        head = self._session.block(kind)
         answer = asyncio.ensure_future(
-            self._orders.request("POST", path, headers=self._session.block(kind), body=body)
+            self._orders.request("POST", path, headers=head, body=body, not_after_ns=by_ns)
         )
         # On the answer and not in the coroutine, which its owner may drop before it starts.
         self._in_flight.add(symbol)
@@ -168,6 +176,7 @@ class OcxExecution:
         body: bytes,
         answer: Awaitable[HttpResponse],
         sent_ns: int,
+        by_ns: int | None = None,
         call: str = _BULK,
     ) -> BatchOutcome:
         try:
@@ -175,7 +184,7 @@ class OcxExecution:
             retry_s = hear(self._budget, response, self._clock)
             other = await self._session.second(call, kind, response.status)
             if other is not None and self._budget.take(RequestKind.ORDER) == 0:
-                kind, answer = other, self._post(batch.symbol, other, body, call)
+                kind, answer = other, self._post(batch.symbol, other, body, by_ns, call=call)
                 sent_ns = self._clock.monotonic_ns()
                 response = await answer
                 retry_s = hear(self._budget, response, self._clock)
@@ -210,15 +219,19 @@ class OcxExecution:
         now_ns = self._clock.monotonic_ns()
         return not_sent(batch, now_ns, "the rate budget is used up", retry_after_s=wait_s)
 
-    async def _sign_in_then_place(self, batch: Batch, instrument: Instrument) -> BatchOutcome:
+    async def _sign_in_then_place(
+        self, batch: Batch, instrument: Instrument, by_ns: int | None
+    ) -> BatchOutcome:
         started_ns = self._clock.monotonic_ns()
         try:
             kind = await self._session.ready(_BULK)
         except (NotSent, Refused) as error:
             return not_sent(batch, started_ns, str(error))
-        return await self._place(batch, instrument, kind)
+        return await self._place(batch, instrument, kind, by_ns)
 
-    async def _cancel_then_place(self, batch: Batch, instrument: Instrument) -> BatchOutcome:
+    async def _cancel_then_place(
+        self, batch: Batch, instrument: Instrument, by_ns: int | None
+    ) -> BatchOutcome:
         started_ns = self._clock.monotonic_ns()
         touched = False
         try:
@@ -233,7 +246,7 @@ class OcxExecution:
             message = f"its cancels failed: {error}"
             return not_sent(batch, started_ns, message, old_gone=None if touched else False)
         if batch.orders:
-            placed = await self._sign_in_then_place(batch, instrument)
+            placed = await self._sign_in_then_place(batch, instrument, by_ns)
             return replace(placed, old_gone=True)
         return BatchOutcome(
             batch_id=batch.batch_id,

@@ -13,7 +13,7 @@ from desk.errors import NotSent, Unresolved, VenueError
 from desk.instrument import Instrument
 from desk.orders import Batch, BatchOutcome, CancelOutcome, NewOrder, RejectReason, VenueOrder
 from desk.ports import Clock
-from desk.risk.approval import Approved
+from desk.risk.approval import Approved, send_by_ns
 from venues._transport.http import HttpPool, HttpResponse
 from venues._transport.rate_limit import Budget, RequestKind
 from venues.x10.account import X10Account
@@ -91,9 +91,10 @@ class X10Execution:
             raise ValueError(f"a batch of {value.symbol} was sent to {instrument.symbol}")
         if len(value.orders) > self._max_orders:
             raise ValueError(f"{len(value.orders)} orders in a batch of at most {self._max_orders}")
+        started_ns = self._clock.monotonic_ns()
         if value.replace_all or value.cancels:
-            return self._cancel_then_place(value, instrument)
-        return self._place(value, instrument, old_gone=False)
+            return self._cancel_then_place(value, instrument, started_ns)
+        return self._place(value, instrument, started_ns, old_gone=False)
 
     async def cancel_all(self, instrument: Instrument | None) -> CancelOutcome:
         """Cancel everything of one market, or of the account. Repeating is always safe.
@@ -119,20 +120,19 @@ class X10Execution:
         return together(value.batch_id, rejected, old_gone=False, started_ns=started_ns)
 
     def _place(
-        self, batch: Batch, instrument: Instrument, *, old_gone: bool | None
+        self, batch: Batch, instrument: Instrument, started_ns: int, *, old_gone: bool | None
     ) -> Awaitable[BatchOutcome]:
-        started_ns = self._clock.monotonic_ns()
         listing = self._catalog.listing(instrument.symbol)
         if listing is None:
-            return self._learn_then_place(batch, instrument, old_gone=old_gone)
-        steps = [self._step(order, instrument, listing, batch) for order in batch.orders]
+            return self._learn_then_place(batch, instrument, started_ns, old_gone=old_gone)
+        by_ns = send_by_ns(batch, started_ns)
+        steps = [self._step(order, instrument, listing, batch, by_ns) for order in batch.orders]
         return self._outcome(batch, steps, old_gone=old_gone, started_ns=started_ns)
 
     async def _learn_then_place(
-        self, batch: Batch, instrument: Instrument, *, old_gone: bool | None
+        self, batch: Batch, instrument: Instrument, started_ns: int, *, old_gone: bool | None
     ) -> BatchOutcome:
         """A market whose settlement we have not read yet cannot be signed for."""
-        started_ns = self._clock.monotonic_ns()
         try:
             await self._rules.refresh()
         except VenueError as error:
@@ -146,23 +146,28 @@ class X10Execution:
                 old_gone=old_gone,
                 reason=RejectReason.UNKNOWN_MARKET,
             )
-        return await self._place(batch, instrument, old_gone=old_gone)
+        return await self._place(batch, instrument, started_ns, old_gone=old_gone)
 
     def _step(
-        self, order: NewOrder, instrument: Instrument, listing: Listing, batch: Batch
+        self,
+        order: NewOrder,
+        instrument: Instrument,
+        listing: Listing,
+        batch: Batch,
+        by_ns: int | None,
     ) -> "_Flight | Answer | Callable[[], _Step]":
         """Send it now if it may go, else say what is left to do."""
         refused = self._refusal(order, listing, batch)
         if refused is not None:
             return refused
         if self._threads is not None or not self._lanes.try_enter():
-            return lambda: self._later(order, instrument, listing)
+            return lambda: self._later(order, instrument, listing, by_ns)
         try:
             body = self._writer.signed(self._writer.draft(order, instrument, listing))
         except BaseException:
             self._lanes.leave()
             raise
-        return self._launch(order, body)
+        return self._launch(order, body, by_ns)
 
     def _refusal(self, order: NewOrder, listing: Listing, batch: Batch) -> Answer | None:
         why = objection(order, listing)
@@ -180,16 +185,19 @@ class X10Execution:
             )
         return None
 
-    def _launch(self, order: NewOrder, body: bytes) -> _Flight:
+    def _launch(self, order: NewOrder, body: bytes, by_ns: int | None) -> _Flight:
         """Hand over the bytes; the lane is free again when the answer is there."""
+        head = self._credentials.block
         answer = asyncio.ensure_future(
-            self._orders.request("POST", _PATH, headers=self._credentials.block, body=body)
+            self._orders.request("POST", _PATH, headers=head, body=body, not_after_ns=by_ns)
         )
         # On the answer and not in the coroutine, which its owner may drop before it starts.
         answer.add_done_callback(lambda _: self._lanes.leave())
         return _Flight(order=order, response=answer, sent_ns=self._clock.monotonic_ns())
 
-    async def _later(self, order: NewOrder, instrument: Instrument, listing: Listing) -> Answer:
+    async def _later(
+        self, order: NewOrder, instrument: Instrument, listing: Listing, by_ns: int | None
+    ) -> Answer:
         await self._lanes.enter()
         try:
             draft = self._writer.draft(order, instrument, listing)
@@ -201,7 +209,7 @@ class X10Execution:
         except BaseException:
             self._lanes.leave()
             raise
-        return await self._landed(self._launch(order, body))
+        return await self._landed(self._launch(order, body, by_ns))
 
     async def _landed(self, flight: _Flight) -> Answer:
         order, sent_ns = flight.order, flight.sent_ns
@@ -237,8 +245,9 @@ class X10Execution:
         answers = [task if isinstance(task, Answer) else task.result() for task in tasks]
         return together(batch.batch_id, answers, old_gone=old_gone, started_ns=started_ns)
 
-    async def _cancel_then_place(self, batch: Batch, instrument: Instrument) -> BatchOutcome:
-        started_ns = self._clock.monotonic_ns()
+    async def _cancel_then_place(
+        self, batch: Batch, instrument: Instrument, started_ns: int
+    ) -> BatchOutcome:
         calls = (
             [self.cancel_all(instrument)]
             if batch.replace_all
@@ -276,7 +285,7 @@ class X10Execution:
 
     async def _placed(self, batch: Batch, instrument: Instrument, started_ns: int) -> BatchOutcome:
         if batch.orders:
-            return await self._place(batch, instrument, old_gone=None)
+            return await self._place(batch, instrument, started_ns, old_gone=None)
         return BatchOutcome(
             batch_id=batch.batch_id,
             orders=(),

@@ -37,15 +37,22 @@ class Actions:
         self._max_body_bytes = max_body_bytes
         self._opening = asyncio.Lock()
 
-    def send(self, body: bytes, timeout_s: float | None = None) -> Awaitable[HttpResponse]:
+    def send(
+        self, body: bytes, timeout_s: float | None = None, *, not_after_ns: int | None = None
+    ) -> Awaitable[HttpResponse]:
         """Send one body; on an idle connection it is on the socket on return.
 
-        ValueError for a body that is too long.
+        Later than `not_after_ns` it is NotSent. ValueError for a body that is too long.
         """
         if len(body) > self._max_body_bytes:
             raise ValueError(f"an action of {len(body)} bytes; {self._max_body_bytes} are allowed")
         return self._pool.request(
-            "POST", PATH, headers=self._headers, body=body, timeout_s=timeout_s
+            "POST",
+            PATH,
+            headers=self._headers,
+            body=body,
+            timeout_s=timeout_s,
+            not_after_ns=not_after_ns,
         )
 
     def receipt(self, label: str, response: HttpResponse) -> pb.Receipt | VenueError:

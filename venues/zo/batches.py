@@ -40,11 +40,13 @@ def steps_of(targets: Sequence[Target], orders: Sequence[NewOrder], size: int) -
 class Progress:
     """What is known of a batch while its atomics are answered one after the other.
 
-    `failed` is UNKNOWN_ORDER once a cancel named an order that the venue no longer has.
+    `failed` is UNKNOWN_ORDER once a cancel named an order that the venue no longer has. Orders
+    may leave until `send_by_ns`, None for ever.
     """
 
     batch: Batch
     sent_ns: int
+    send_by_ns: int | None = None
     answered_ns: int | None = None
     retry_after_s: float | None = None
     failed: RejectReason | None = None

@@ -22,7 +22,7 @@ from desk.orders import (
     VenueOrder,
 )
 from desk.ports import Clock
-from desk.risk.approval import Approved
+from desk.risk.approval import Approved, send_by_ns
 from venues._transport.http import HttpResponse
 from venues.zo.access import Access, Pass
 from venues.zo.account import ZoAccount
@@ -91,9 +91,11 @@ class ZoExecution:
         self._check(value, instrument)
         leave, market = self._access.at_hand(), self._markets.catalog.at_hand(value.symbol)
         targets = None if value.replace_all else self._targets(value)
+        now_ns = self._clock.monotonic_ns()
+        progress = Progress(value, now_ns, send_by_ns(value, now_ns))
         if leave is None or market is None or targets is None:
-            return self._prepare(value, instrument)
-        return self._begin(value, leave, market, targets)
+            return self._prepare(progress, instrument)
+        return self._begin(progress, leave, market, targets)
 
     async def cancel_all(self, instrument: Instrument | None) -> CancelOutcome:
         """Cancel everything of one market, or of the account. Repeating is always safe.
@@ -166,8 +168,8 @@ class ZoExecution:
                 found.append(Target(client_id, known.order_id))
         return found
 
-    async def _prepare(self, batch: Batch, instrument: Instrument) -> BatchOutcome:
-        now_ns = self._clock.monotonic_ns()
+    async def _prepare(self, progress: Progress, instrument: Instrument) -> BatchOutcome:
+        batch, now_ns = progress.batch, progress.sent_ns
         try:
             leave, market = await self._access.ready(), await self._market(instrument)
             for order in batch.orders:
@@ -181,7 +183,7 @@ class ZoExecution:
             return self._unsent(batch, now_ns, RejectReason.INVALID, f"not sent: {error}")
         except (VenueError, ConfigurationFault) as error:
             return self._unsent(batch, now_ns, RejectReason.NOT_SENT, f"not sent: {error}")
-        return await self._begin(batch, leave, market, targets)
+        return await self._begin(progress, leave, market, targets)
 
     async def _listed(self, batch: Batch, instrument: Instrument) -> list[Target]:
         listed = await self._account.open_orders(instrument)
@@ -193,9 +195,9 @@ class ZoExecution:
         ]
 
     def _begin(
-        self, batch: Batch, leave: Pass, market: Market, targets: Sequence[Target]
+        self, progress: Progress, leave: Pass, market: Market, targets: Sequence[Target]
     ) -> Awaitable[BatchOutcome]:
-        progress = Progress(batch, self._clock.monotonic_ns())
+        batch = progress.batch
         progress.gone.update(self._named(batch) - {target.client_id for target in targets})
         orders = [order for order in batch.orders if self._may_rest(order, progress)]
         steps = steps_of(targets, orders, self._size)
@@ -206,7 +208,7 @@ class ZoExecution:
             steps = self._cancels_alone(progress, targets, orders, wait_s)
             if not steps:
                 return _ready(progress.outcome())
-        answer = self._post(steps[0], leave, market)
+        answer = self._post(steps[0], leave, market, progress.send_by_ns)
         return self._follow(progress, steps, answer, leave, market)
 
     def _cancels_alone(
@@ -240,7 +242,9 @@ class ZoExecution:
 
     # --- one atomic after the other ------------------------------------------------------------
 
-    def _post(self, step: Step, leave: Pass, market: Market) -> asyncio.Future[HttpResponse]:
+    def _post(
+        self, step: Step, leave: Pass, market: Market, by_ns: int | None
+    ) -> asyncio.Future[HttpResponse]:
         grant = leave.grant
         action = atomic(
             self._engine.stamp(),
@@ -252,7 +256,8 @@ class ZoExecution:
                 for order in step.orders
             ],
         )
-        answer = asyncio.ensure_future(self._actions.send(signed(action, grant.key.sign)))
+        body, not_after_ns = signed(action, grant.key.sign), by_ns if step.orders else None
+        answer = asyncio.ensure_future(self._actions.send(body, not_after_ns=not_after_ns))
         self._in_flight[market.symbol] = answer
         return answer
 
@@ -266,7 +271,7 @@ class ZoExecution:
     ) -> BatchOutcome:
         for place, step in enumerate(steps):
             if place:
-                answer = self._post(step, leave, market)
+                answer = self._post(step, leave, market, progress.send_by_ns)
             if not await self._take(progress, step, answer, leave, market):
                 for later in steps[place + 1 :]:
                     message = "not sent: an earlier part of its batch failed"

@@ -9,7 +9,8 @@ from desk.units import BPS
 def price_collar(batch: Batch, context: GateContext) -> Denied | None:
     """Deny a price outside the collar; the far side counts too, as it shows a wrong reference.
 
-    Exits are held to the last known mid: an exit at any price is how a flatten loses everything.
+    Exits are held to it too, around the best price they hit where no mid can be trusted: an exit at
+    any price is how a flatten loses everything.
     Without a mid (0) nothing passes.
     """
     mid_x2 = context.mid_x2

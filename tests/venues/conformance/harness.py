@@ -3,7 +3,8 @@
 The levers tell the truth about the venue without passing through the adapter.
 """
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NoReturn, Protocol
@@ -14,6 +15,8 @@ from desk.instrument import Instrument
 from desk.orders import VenueOrder
 from desk.ports import Venue
 from desk.units import Level, Lots, Side, Ticks
+from venues._transport.http import HttpPool
+from venues.simulation.faults import Fault, FaultKind, FaultPlan
 
 
 class Trouble(StrEnum):
@@ -100,8 +103,18 @@ class Harness(Protocol):
     async def quiet(self) -> None:
         """Stop everybody else: from now on the book changes only by the test's own doing."""
 
+    def keep_order_connections_busy(self, for_s: float) -> Awaitable[object]:
+        """Occupy every connection of the adapter for orders, on return; done when all are free."""
+
     async def venue_at(self, base_url: str) -> Venue:
         """Another adapter for another address, not running; raises what building raises."""
+
+
+def occupy(pool: HttpPool, faults: FaultPlan, path: str, for_s: float) -> Awaitable[object]:
+    """Have as many reads answered late as the pool has connections."""
+    faults.add(Fault(kind=FaultKind.SLOW_RESPONSE, path=f"*{path}", delay_s=for_s, count=None))
+    reads = [pool.request("GET", path, timeout_s=2 * for_s + 5) for _ in range(pool.connected)]
+    return asyncio.gather(*reads)
 
 
 def skip_without(capability: str, *, has: bool) -> None:

@@ -134,6 +134,39 @@ class SafetyCases:
         assert outcome.old_gone is False
         assert (await harness.venue.account.position(harness.instrument)).lots == held
 
+    async def test_v526_an_order_that_waits_too_long_for_a_connection_never_leaves(
+        self, harness: Harness
+    ) -> None:
+        """The permit was asked before it waited; it may be gone when a connection is free."""
+        stage = Stage(harness)
+        await stage.still()
+        resting = await stage.ladder()
+        await stage.place(*resting)
+        busy = harness.keep_order_connections_busy(1.5)
+        outcome = await stage.send(*await stage.ladder())
+        assert {one.kind for one in outcome.orders} == {OutcomeKind.REJECTED}
+        assert {one.reason for one in outcome.orders} == {RejectReason.NOT_SENT}
+        await busy
+        more = await stage.ladder()
+        await stage.place(*more)
+        await stage.rests(order.client_order_id for order in (*resting, *more))
+
+    async def test_v527_an_exit_waits_for_a_connection_as_long_as_it_takes(
+        self, harness: Harness
+    ) -> None:
+        stage = Stage(harness)
+        await stage.still()
+        held = await _become_long(stage)
+        bid, _ = await stage.touch()
+        busy = harness.keep_order_connections_busy(1.5)
+        await stage.send(_exit(stage, Side.SELL, bid - 20, held), position=held)
+        await busy
+
+        async def lots() -> int:
+            return (await harness.venue.account.position(harness.instrument)).lots
+
+        assert await eventually(lots, lambda left: left == 0) == 0
+
     async def test_v530_the_venues_clock_is_seen(self, harness: Harness) -> None:
         assert abs(await harness.venue.clock_offset_ms()) <= _CLOCK_TOLERANCE_MS
         await trouble(harness, Trouble.CLOCK_SKEW, Target.EVERYWHERE, skew_s=30, for_s=60)

@@ -5,7 +5,7 @@ What the levers tell comes from the simulator's engine, never from the adapter.
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from decimal import Decimal
@@ -14,7 +14,7 @@ from desk.instrument import Instrument
 from desk.orders import VenueOrder
 from desk.ports import Venue
 from desk.units import Level, Lots, Side, Ticks
-from tests.venues.conformance.harness import Target, Traded
+from tests.venues.conformance.harness import Target, Traded, occupy
 from tests.venues.ocx.scripted import SystemClock
 from venues.ocx import build
 from venues.ocx.simulator.server import OcxSimulator
@@ -82,6 +82,10 @@ class OcxHarness:
 
     async def quiet(self) -> None:
         self.sim.pump.set_quiet(_MARKET.symbol, quiet=True)
+
+    def keep_order_connections_busy(self, for_s: float) -> Awaitable[object]:
+        pool = self.venue.execution._orders  # type: ignore[attr-defined]
+        return occupy(pool, self.sim.faults, "/perps/fees", for_s)
 
     async def venue_at(self, base_url: str) -> Venue:
         return _adapter(base_url)

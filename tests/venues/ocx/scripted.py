@@ -56,12 +56,13 @@ class Seen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """Status and body; `cut` closes without answering; headers are added."""
+    """Status and body, after `slow_s`; `cut` closes without answering; headers are added."""
 
     status: int = 200
     body: bytes = b"{}"
     headers: dict[str, str] = field(default_factory=dict)
     cut: bool = False
+    slow_s: float = 0.0
 
 
 @dataclass(slots=True)
@@ -97,6 +98,7 @@ class ScriptedVenue:
         self.changed.set()
         given = self.answers.get(path, [Answer()])
         answer = given.pop(0) if len(given) > 1 else given[0]
+        await asyncio.sleep(answer.slow_s)
         if answer.cut:
             assert request.transport is not None
             request.transport.abort()

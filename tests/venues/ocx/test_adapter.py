@@ -123,6 +123,14 @@ async def test_the_other_credential_is_tried_once_and_then_remembered() -> None:
     assert sent[1].headers["cookie"] == "astra_session=jwt"
 
 
+async def test_the_other_credential_is_not_tried_when_the_first_was_refused_too_late() -> None:
+    async with scripted_venue() as scripted, running(scripted, session_jwt="jwt") as venue:
+        scripted.say(BULK, Answer(status=401, slow_s=0.7), Answer())
+        outcome = await venue.execution.send(ladder(), INSTRUMENT)
+        assert len(scripted.seen[BULK]) == 1
+    assert {order.reason for order in outcome.orders} == {RejectReason.NOT_SENT}
+
+
 async def test_a_batch_that_is_refused_before_sending_changes_nothing() -> None:
     async with scripted_venue() as scripted, running(scripted, hold=False) as venue:
         outcome = await venue.execution.send(ladder(), INSTRUMENT)

@@ -10,6 +10,18 @@ from tests.venues.transport.origin import Origin, SystemClock, answer, eventuall
 from venues._transport.http import HttpPool, encode_headers
 
 
+class SetClock:
+    """Time that stands until it is set."""
+
+    now_ns = 0
+
+    def monotonic_ns(self) -> int:
+        return self.now_ns
+
+    def wall_ns(self) -> int:
+        return self.now_ns
+
+
 @asynccontextmanager
 async def running_pool(base_url: str, **settings: float) -> AsyncIterator[HttpPool]:
     pool = HttpPool(base_url, clock=SystemClock(), **{"timeout_s": 2.0, **settings})  # type: ignore[arg-type]
@@ -116,6 +128,51 @@ async def test_waiting_too_long_for_a_connection_is_not_sent(server: Origin) -> 
         server.release.set()
         await held
     assert [request.target for request in server.requests] == ["/held"]
+
+
+async def test_a_request_that_may_not_leave_late_ends_when_its_time_is_over(server: Origin) -> None:
+    async with running_pool(server.base_url, connections=1) as pool:
+        held = pool.request("GET", "/held")
+        by_ns = SystemClock().monotonic_ns() + 50_000_000
+        with pytest.raises(NotSent, match="permission ended"):
+            await pool.request("POST", "/order", not_after_ns=by_ns)
+        with pytest.raises(NotSent, match="permission ended"):
+            await pool.request("POST", "/order", not_after_ns=by_ns)
+        server.release.set()
+        await held
+        with pytest.raises(NotSent, match="permission ended"):
+            await pool.request("POST", "/order", not_after_ns=by_ns)
+    assert [request.target for request in server.requests] == ["/held"]
+
+
+async def test_a_request_that_waited_while_the_process_was_frozen_is_not_sent(
+    server: Origin,
+) -> None:
+    """After a freeze the answer before it may be read first, with no timer having run."""
+    clock = SetClock()
+    pool = HttpPool(server.base_url, clock=clock, connections=1)
+    await pool.open()
+    held = pool.request("GET", "/held")
+    late = pool.request("POST", "/order", not_after_ns=60_000_000_000)
+    free = pool.request("POST", "/exit")
+    await eventually(lambda: len(server.requests) == 1)
+    clock.now_ns = 61_000_000_000
+    server.release.set()
+    await asyncio.gather(held, free)
+    with pytest.raises(NotSent, match="permission ended"):
+        await late
+    assert [request.target for request in server.requests] == ["/held", "/exit"]
+    await pool.close()
+
+
+async def test_a_request_sent_in_time_gets_its_answer_late(server: Origin) -> None:
+    async with running_pool(server.base_url, connections=1) as pool:
+        by_ns = SystemClock().monotonic_ns() + 1_000_000_000
+        held = asyncio.ensure_future(pool.request("GET", "/held", not_after_ns=by_ns))
+        await eventually(lambda: SystemClock().monotonic_ns() > by_ns)
+        assert not held.done()
+        server.release.set()
+        assert (await held).status == 200
 
 
 async def test_a_timed_out_connection_is_closed_and_another_opened(server: Origin) -> None:

@@ -5,7 +5,7 @@ What the levers tell comes from the simulator's engine, never from the adapter.
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
@@ -13,7 +13,7 @@ from desk.instrument import Instrument
 from desk.orders import VenueOrder
 from desk.ports import Venue
 from desk.units import Level, Lots, Side, Ticks
-from tests.venues.conformance.harness import Target, Traded, TroubleUnavailable
+from tests.venues.conformance.harness import Target, Traded, TroubleUnavailable, occupy
 from tests.venues.ocx.scripted import SystemClock
 from venues.simulation.faults import Fault, FaultKind
 from venues.x10 import build
@@ -90,6 +90,10 @@ class X10Harness:
 
     async def quiet(self) -> None:
         self.sim.pump.set_quiet(MARKET.symbol, quiet=True)
+
+    def keep_order_connections_busy(self, for_s: float) -> Awaitable[object]:
+        pool = self.venue.execution._orders  # type: ignore[attr-defined]
+        return occupy(pool, self.sim.faults, "/info/markets", for_s)
 
     async def venue_at(self, base_url: str) -> Venue:
         return adapter(base_url, self.sim.stream_url)

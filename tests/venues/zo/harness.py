@@ -6,7 +6,7 @@ What the levers tell comes from the simulator's engine, never from the adapter.
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -16,7 +16,7 @@ from desk.instrument import Instrument
 from desk.orders import VenueOrder
 from desk.ports import Venue
 from desk.units import Level, Lots, Side, Ticks
-from tests.venues.conformance.harness import Target, Traded, Trouble
+from tests.venues.conformance.harness import Target, Traded, Trouble, occupy
 from tests.venues.zo.vectors import WALLET_ADDRESS, WALLET_SECRET, WALLET_SEED
 from venues.simulation.faults import Fault, FaultKind
 from venues.zo import ZoVenue, build
@@ -114,6 +114,10 @@ class ZoHarness:
 
     async def quiet(self) -> None:
         self.sim.pump.set_quiet(_MARKET.symbol, quiet=True)
+
+    def keep_order_connections_busy(self, for_s: float) -> Awaitable[object]:
+        pool = self.venue.execution._actions._pool  # type: ignore[attr-defined]
+        return occupy(pool, self.sim.faults, "/info", for_s)
 
     async def venue_at(self, base_url: str) -> ZoVenue:
         return _adapter(base_url)
