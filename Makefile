@@ -31,7 +31,7 @@ up: $(STAMP) ## embedded Temporal, PostgreSQL and Valkey in the foreground
 	$(RUN)/flotilla up $(ARGS)
 
 test: $(STAMP) ## run the tests (fault tests with killed processes: make chaos)
-	$(RUN)/pytest -n 2 --dist loadgroup -m 'not chaos' $(ARGS)
+	$(RUN)/pytest -n 3 --dist loadgroup -m 'not chaos' $(ARGS)
 
 chaos: $(STAMP) ## kill real processes, and many more random cases (STORMS=1000 a venue; an hour)
 	$(RUN)/pytest -m chaos $(ARGS)

@@ -54,9 +54,17 @@ class StampedPool(HttpPool):
         headers: Headers = b"",
         body: bytes = b"",
         timeout_s: float | None = None,
+        not_after_ns: int | None = None,
     ) -> Awaitable[HttpResponse]:
         """As the product's; the moment of writing comes with the answer."""
-        answer = super().request(method, path, headers=headers, body=body, timeout_s=timeout_s)
+        answer = super().request(
+            method,
+            path,
+            headers=headers,
+            body=body,
+            timeout_s=timeout_s,
+            not_after_ns=not_after_ns,
+        )
         if path == "/user/order" and isinstance(answer, asyncio.Future):
             answer.add_done_callback(partial(self._note, body))
         return answer

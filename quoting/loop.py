@@ -288,9 +288,7 @@ class MarketLoop:
         # The venue's word and the sum of fills differ while one of them is late.
         inventory = max(self.standing.position, self.standing.folded, key=abs)
         view = self._sight.view(inventory)
-        target = self.gate.headroom.within(
-            self._model.target(view), inventory, view.mid_x2, now_ns
-        )
+        target = self.gate.headroom.within(self._model.target(view), inventory, view.mid_x2, now_ns)
         if (kill := self.permit.reduce_only) is None:
             target = self._refusals.allowed(target, inventory, now_ns)
         else:

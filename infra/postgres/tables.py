@@ -273,9 +273,7 @@ loss_limits = Table(
     Column("set_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     CheckConstraint("soft > 0 AND soft < 'Infinity'", name="loss_limits_soft_positive"),
     CheckConstraint("hard > 0 AND hard < 'Infinity'", name="loss_limits_hard_positive"),
-    CheckConstraint(
-        "drawdown > 0 AND drawdown < 'Infinity'", name="loss_limits_drawdown_positive"
-    ),
+    CheckConstraint("drawdown > 0 AND drawdown < 'Infinity'", name="loss_limits_drawdown_positive"),
     Index("loss_limits_scope", "scope", "id"),
 )
 
