@@ -52,6 +52,7 @@ async def test_without_flatten_the_position_stays_and_is_named(name: str) -> Non
         assert list(seen.positions) == [place.harness.instrument.symbol]
 
 
+@pytest.mark.chaos
 @pytest.mark.parametrize(("kind", "target"), _TROUBLES)
 @pytest.mark.parametrize("name", NAMES)
 async def test_trouble_at_the_venue_costs_time_only(

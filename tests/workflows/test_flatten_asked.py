@@ -16,9 +16,8 @@ from tests.workflows.scripted import Script
 from tests.workflows.test_flatten import MARKET_FLATTEN, until_called
 from tests.workflows.test_market_life import states
 from tests.workflows.test_market_restarts import alerts
-from workflows import names
 from workflows.flatten import FlattenWorkflow
-from workflows.flatten_messages import FlattenOutcome, FlattenResult, StartFlatten
+from workflows.flatten_messages import FlattenOutcome, FlattenResult
 from workflows.market import MarketWorkflow
 from workflows.messages import CarriedState, Request, StartMarket, StopMarket
 from workflows.record import MarketRecord
@@ -109,31 +108,6 @@ def test_who_gave_a_flatten_up_is_known_to_the_next_run() -> None:
     assert (next_run.exit_abandoned, next_run.exits()) == (True, False)
     next_run.asked(Command.FLATTEN, Request())
     assert (next_run.exit_abandoned, next_run.exits()) == (False, True)
-
-
-async def test_a_run_that_begins_with_a_flatten_given_up_has_it_stopped(
-    start: Start, server: WorkflowEnvironment
-) -> None:
-    script = Script(positions=deque([9]), held=True, ends=deque([9]))
-    carried = CarriedState(
-        state=MarketState.FLATTENING,
-        life_epoch=1,
-        parameters=StartMarket(venue="ocx", symbol="BTC-PERP").parameters,
-        command=Command.STOP,
-        by="ana",
-        reason="keep it",
-        exit_abandoned=True,
-    )
-    exit_ = await server.client.start_workflow(
-        FlattenWorkflow.run,
-        StartFlatten(venue="ocx", symbol="BTC-PERP"),
-        id=MARKET_FLATTEN,
-        task_queue=names.CONTROL_QUEUE,
-    )
-    async with start(script, carried=carried) as handle:
-        result = await handle.result()
-        assert (await exit_.result()).by == "ana"
-    assert states(result) == ["standing_down", "stopped"]
 
 
 # --- a venue that takes our key no more --------------------------------------------------------

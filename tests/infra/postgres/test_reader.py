@@ -56,7 +56,10 @@ async def test_facts_fold_fills_in_lots_and_quote_currency(ledger: PostgresLedge
     assert list(await ledger.fills(MARKET)) == fills
 
 
-async def test_fills_are_booked_once_whoever_books_them(ledger: PostgresLedger) -> None:
+async def test_fills_are_booked_once_whoever_books_them(ledger_url: str) -> None:
+    # Nine writers of one market wait for each other: on a busy machine longer than usual.
+    database = open_database(ledger_url, timeout_s=30)
+    ledger = PostgresLedger(database)
     await ledger.remember_instrument(BTC)
     fills = [fill(number) for number in range(200)]
     new = await asyncio.gather(
@@ -68,6 +71,7 @@ async def test_fills_are_booked_once_whoever_books_them(ledger: PostgresLedger) 
     assert (facts.fills, facts.position) == (200, 600)
     assert facts.cash == -200 * BTC.notional(100, 3)
     assert await ledger.book_fills(MARKET, []) == 0
+    await database.close()
 
 
 async def test_an_estimated_fee_gives_way_to_the_venues_own_once(ledger: PostgresLedger) -> None:

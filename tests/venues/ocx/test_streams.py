@@ -142,6 +142,7 @@ async def test_one_user_stream_serves_all_markets_and_repeats_no_fill() -> None:
 async def test_fills_of_a_market_nobody_follows_wait_for_a_follower() -> None:
     events: list[AccountEvent] = []
     async with scripted_venue() as scripted, running(scripted) as venue:
+        await scripted.until(lambda: scripted.streams[USER])
         scripted.feed(USER, frame("snapshot", {"trades": [], "positions": []}, seq=1))
         scripted.feed(USER, frame("delta", {"trades": [TRADE]}, seq=2))
 
