@@ -5,22 +5,19 @@ every question is answered by `Unavailable` until the board is re-armed from the
 Only `lift` takes a kill off, and only kills it names: a scope stands while any is left.
 """
 
-import asyncio
 import json
 from collections.abc import Callable, Collection, Sequence
 from typing import Final
 
 from redis.asyncio import Redis
-from redis.asyncio.client import PubSub
 
 from desk.errors import Unavailable
 from desk.identity import MarketId
 from desk.records import Kill, KillEffect, kill_scopes
 from infra.redis.connection import bounded
+from infra.redis.kill_watch import KillWatch
 from infra.redis.scripts import source
 
-PULSE_S: Final = 1.0
-_SILENCE_S: Final = 2.5
 _LIFTED_S: Final = 3_600
 
 
@@ -36,6 +33,7 @@ class RedisKillBoard:
         self._lifted = f"flotilla:{fleet}:kills-lifted:"
         self._lift = redis.register_script(source("kill_lift"))
         self._rearm = redis.register_script(source("kill_rearm"))
+        self._watch = KillWatch(redis, channel=self._channel, armed=self._armed)
 
     async def kills(self, market: MarketId) -> tuple[Kill, ...]:
         """Kills whose scope covers this market, widest first.
@@ -54,18 +52,9 @@ class RedisKillBoard:
         """Call `sink` once when listening, then at each change, until cancelled.
 
         Raises Unavailable when the connection dies or falls silent, or the armed mark is gone.
+        All watchers of this object share one connection (`KillWatch`).
         """
-        pubsub = self._redis.pubsub(ignore_subscribe_messages=False)
-        try:
-            async with bounded():
-                await pubsub.subscribe(self._channel)
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._listen(pubsub, sink))
-                tasks.create_task(self._pulse(pubsub))
-        except* Unavailable as trouble:
-            raise _first(trouble) from trouble
-        finally:
-            await pubsub.aclose()  # type: ignore[no-untyped-call]
+        await self._watch.watch(sink)
 
     async def set(self, kill: Kill) -> None:
         """Put a kill on the board and tell everybody; it arms nothing. Raises Unavailable."""
@@ -105,30 +94,6 @@ class RedisKillBoard:
             said += (kill.scope, kill.at_ms, _text(kill))
         async with bounded():
             await self._rearm(keys=[self._kills, self._armed], args=said)
-
-    async def _listen(self, pubsub: PubSub, sink: Callable[[], None]) -> None:
-        while True:
-            async with bounded(_SILENCE_S + 1.0):
-                message = await pubsub.get_message(timeout=_SILENCE_S)
-            if message is None:
-                raise Unavailable("redis: the kill board's channel fell silent")
-            if message["type"] in {"subscribe", "message"}:
-                sink()
-
-    async def _pulse(self, pubsub: PubSub) -> None:
-        """Make a live connection say something, and notice an emptied Redis."""
-        while True:
-            async with bounded():
-                await pubsub.ping()
-                armed = await self._redis.exists(self._armed)
-            if not armed:
-                raise Unavailable("redis: the kill board is not armed; re-arm it from the ledger")
-            await asyncio.sleep(PULSE_S)
-
-
-def _first(trouble: ExceptionGroup[Unavailable]) -> Unavailable:
-    inner = trouble.exceptions[0]
-    return inner if isinstance(inner, Unavailable) else _first(inner)
 
 
 def _text(kill: Kill) -> str:
