@@ -8,6 +8,7 @@ RUN := $(VENV)/bin
 STAMP := $(VENV)/.synced
 ARGS ?=
 STORMS ?= 1000
+BOOK_KILLS ?= 200
 
 .PHONY: help setup demo up test check format bench bench-kill chaos clean
 
@@ -33,10 +34,12 @@ up: $(STAMP) ## embedded Temporal, PostgreSQL and Valkey in the foreground
 test: $(STAMP) ## run the tests (fault tests with killed processes: make chaos)
 	$(RUN)/pytest -n 3 --dist loadgroup -m 'not chaos' $(ARGS)
 
-chaos: $(STAMP) ## kill real processes, and many more random cases (STORMS=1000 a venue; an hour)
+chaos: $(STAMP) ## kill real processes, and many more random cases (STORMS=1000 a venue, BOOK_KILLS=200; an hour)
 	$(RUN)/pytest -m chaos $(ARGS)
 	$(RUN)/pytest -n 2 --hypothesis-profile large tests/desk tests/venues/simulation tests/quoting
 	FLOTILLA_STORMS=$(STORMS) $(RUN)/pytest -n 4 tests/venues/x10/test_storm.py tests/venues/zo/test_storm.py
+	$(RUN)/pytest --hypothesis-profile large tests/infra/postgres/test_books_pure.py tests/infra/postgres/test_books_interleaved.py
+	FLOTILLA_BOOK_KILLS=$(BOOK_KILLS) $(RUN)/pytest -m chaos tests/chaos/test_books_kills.py
 
 check: $(STAMP) ## format, lint, strict types, import contracts
 	$(RUN)/ruff format --check .
@@ -51,7 +54,7 @@ format: $(STAMP) ## format and fix what can be fixed
 bench: $(STAMP) ## measure the hot path (see benchmarks/README.md)
 	$(RUN)/python -m benchmarks $(ARGS)
 
-bench-kill: $(STAMP) ## stop a whole fleet, many times (ARGS="--runs 20 --markets 50"; an hour)
+bench-kill: $(STAMP) ## stop a whole fleet, many times (ARGS="--runs 20 --markets 50")
 	$(RUN)/python -m benchmarks.kill $(ARGS)
 
 clean: ## remove the environment and caches

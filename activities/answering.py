@@ -13,6 +13,7 @@ from temporalio.service import RPCError
 
 from activities.kill_messages import AnswerInput, MarketAnswer, StageSeen
 from activities.killed_workflow import KilledWorkflow
+from activities.listing import listed
 from activities.ports import ActivityPorts
 from desk.errors import ConfigurationFault, Unavailable, VenueError
 from desk.instrument import Instrument
@@ -72,7 +73,9 @@ class Answering:
         """Answer, and record what was seen. Never raises for what services and venues do."""
         if not self._answered():
             try:
-                venue, instrument = await self._venue()
+                venue, instrument = await listed(
+                    self._ports.venues, self._market, within_s=_VENUE_S
+                )
             except ConfigurationFault as fault:
                 await self._without_settings(str(fault))
             except (VenueError, TimeoutError) as trouble:
@@ -138,7 +141,7 @@ class Answering:
 
     async def _lease(self) -> tuple[str, str]:
         """Evidence that the gate is closed, or else who holds it open."""
-        owner = await self._ports.lost.holder(self._market)
+        owner = (await self._ports.holders.holders([self._market])).get(self._market)
         if owner is None:
             if self._ran_out():
                 return "nobody holds the lease, so nobody may send", ""
@@ -253,16 +256,6 @@ class Answering:
         return any(one.market == market and one.quantity for one in booked)
 
     # --- noting ------------------------------------------------------------------------------
-
-    async def _venue(self) -> tuple[Venue, Instrument]:
-        market = self._market
-        venue = await self._ports.venues.venue(market.venue, market.account)
-        async with asyncio.timeout(_VENUE_S):
-            listed = await venue.instruments()
-        for instrument in listed:
-            if instrument.symbol == market.symbol:
-                return venue, instrument
-        raise ConfigurationFault(f"symbol: {market.venue} lists no market {market.symbol} any more")
 
     def _answered(self) -> bool:
         return answered(self._kill, tuple(self._stages.values()))

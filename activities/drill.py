@@ -14,9 +14,12 @@ from temporalio.client import WorkflowExecutionStatus
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
+from activities.beating import beat, beating
 from activities.drill_messages import DrillDone, DrillInput, DrillReady, DrillSeen
 from activities.failures import as_application_errors
+from activities.listing import chosen, listed
 from activities.ports import ActivityPorts
+from activities.recovery import next_epoch
 from desk.control_ports import KillAnswers
 from desk.drills import Drill
 from desk.errors import ConfigurationFault, Unavailable, VenueError
@@ -27,7 +30,7 @@ from desk.records import KillStage
 from desk.units import NS_PER_MS
 from quoting.clearing import clear
 from quoting.lone_order import LoneOrder, place, smallest_lots
-from quoting.permission import standing_kills, wait_for_lease
+from quoting.permission import standing_kills, wait_for_lease, why_too_many_unrecorded
 from quoting.taking import read_book
 
 _LOOK_S = 0.1
@@ -61,12 +64,13 @@ class DrillActivities:
                 )
             if await self._runs(f"market/{market.path}"):
                 raise ConfigurationFault(f"market: {market.path} runs already; stop it first")
-            if holder := await self._ports.lost.holder(market):
+            held = await self._ports.holders.holders([market])
+            if market in held:
                 raise ConfigurationFault(
-                    f"market: {market.path} is held by {holder}; stop it first"
+                    f"market: {market.path} is held by {held[market]}; stop it first"
                 )
             await self._refuse_killed(market)
-            venue, instrument = await self._market(market)
+            venue, instrument = await chosen(self._ports.venues, market)
             if lots := (await venue.account.position(instrument)).lots:
                 raise ConfigurationFault(
                     f"market: {market.path} holds {lots} lots; flatten it before a drill"
@@ -87,7 +91,7 @@ class DrillActivities:
     async def see_quotes(self, request: DrillInput) -> DrillSeen:
         """Wait until the venue lists an order of the market."""
         with as_application_errors():
-            venue, instrument = await self._market(request.market)
+            venue, instrument = await listed(self._ports.venues, request.market)
             waited_ms = await self._until_listed(venue, instrument, wanted=True, within_s=_QUOTES_S)
         if waited_ms is None:
             raise ApplicationError("the market showed no quotes", type="DrillFailed")
@@ -102,7 +106,7 @@ class DrillActivities:
         market = request.market
         scope = f"market:{market.path}"
         with as_application_errors():
-            venue, instrument = await self._market(market)
+            venue, instrument = await listed(self._ports.venues, market)
             await self._refuse_killed(market)
             asked_ms = self._now_ms()
             control = activity.client().get_workflow_handle(f"control/{request.fleet}")
@@ -137,7 +141,7 @@ class DrillActivities:
         with as_application_errors():
             venue, instrument, epoch = await self._rest_alone(request)
             owner = _owner(request)
-            async with _beating():
+            async with beating():
                 await self._ports.lease.renew(request.market, epoch, owner, _LEASE_MS)
                 silent_ms = self._now_ms()
                 waited_ms = await self._until_listed(
@@ -162,7 +166,7 @@ class DrillActivities:
         market = request.market
         with as_application_errors():
             venue, instrument, epoch = await self._rest_alone(request)
-            async with _beating(), self._held(request, epoch):
+            async with beating(), self._held(request, epoch):
                 asked_ms = self._now_ms()
                 said = await self._ports.drills.panic(market.venue, market.account)
                 took_ms = self._now_ms() - asked_ms
@@ -187,9 +191,9 @@ class DrillActivities:
     async def clean_drill(self, request: DrillInput) -> None:
         """Leave nothing of a drill behind: no order, no kill of its own. DrillFailed with lots."""
         with as_application_errors():
-            venue, instrument = await self._market(request.market)
+            venue, instrument = await listed(self._ports.venues, request.market)
             report = await clear(
-                venue, instrument, self._ports.clock, give_up_s=_CLEAN_S, beat=_beat
+                venue, instrument, self._ports.clock, give_up_s=_CLEAN_S, beat=beat
             )
             if not report.verified:
                 raise ApplicationError(f"orders not cleared: {report.message}", type="NotCleared")
@@ -234,14 +238,14 @@ class DrillActivities:
     async def _rest_alone(self, request: DrillInput) -> tuple[Venue, Instrument, int]:
         """One order at the venue under a fresh epoch and lease, as a session would leave it."""
         market = request.market
-        venue, instrument = await self._market(market)
-        await clear(venue, instrument, self._ports.clock, give_up_s=_SHOWN_S, beat=_beat)
+        venue, instrument = await listed(self._ports.venues, market)
+        await clear(venue, instrument, self._ports.clock, give_up_s=_SHOWN_S, beat=beat)
         await self._ports.ledger.remember_instrument(instrument)
-        epoch = await self._ports.ledger.open_epoch(market, _owner(request), request.run_id)
+        epoch = await next_epoch(self._ports, market, _owner(request), request.run_id)
         await wait_for_lease(
-            self._ports.lease, market, epoch, _owner(request), _LEASE_MS, beat=_beat
+            self._ports.lease, market, epoch, _owner(request), _LEASE_MS, beat=beat
         )
-        async with _beating(), self._held(request, epoch):
+        async with beating(), self._held(request, epoch):
             if venue.dead_man is not None:
                 await venue.dead_man.keep(market.path)
             await place(
@@ -273,10 +277,13 @@ class DrillActivities:
             raise ApplicationError(f"{market.path}: {why}", type="Killed", non_retryable=True)
 
     async def _refuse_lost(self, request: DrillInput, epoch: int) -> None:
-        """Raise unless the drill's order may be sent now: nothing is killed, the lease is ours."""
+        """Raise unless the drill's order may be sent now: no kill, our lease, a ledger in time."""
         ours = await self._ports.lease.renew(request.market, epoch, _owner(request), _LEASE_MS)
         if not ours:
             raise Unavailable(f"the lease of {request.market.path} is not the drill's any more")
+        most = self._ports.max_unrecorded_intents
+        if why := why_too_many_unrecorded(self._ports.writer, request.market, most):
+            raise Unavailable(f"{request.market.path}: {why}")
         await self._refuse_killed(request.market)
 
     @asynccontextmanager
@@ -302,11 +309,11 @@ class DrillActivities:
         clock = self._ports.clock
         began_ns, empty = clock.monotonic_ns(), 0
         while (clock.monotonic_ns() - began_ns) / 1e9 < within_s:
-            _beat()
+            beat()
             with suppress(VenueError):
-                listed = len(await venue.account.open_orders(instrument))
-                empty = 0 if listed else empty + 1
-                if (wanted and listed) or (not wanted and empty > 1):
+                resting = len(await venue.account.open_orders(instrument))
+                empty = 0 if resting else empty + 1
+                if (wanted and resting) or (not wanted and empty > 1):
                     return (clock.monotonic_ns() - began_ns) // NS_PER_MS
             pause_s = venue.capabilities.settling_ms / 1000 if empty else _LOOK_S
             await asyncio.sleep(max(_LOOK_S, pause_s))
@@ -316,7 +323,7 @@ class DrillActivities:
         """The stages of the answer to the drill's kill, once it is complete."""
         book: KillAnswers = self._ports.answers
         for _ in range(int(within_s / _LOOK_S)):
-            _beat()
+            beat()
             answers = await book.answers(scope, at_ms)
             if any(answer.stage is KillStage.LISTED_ZERO for answer in answers):
                 return tuple(
@@ -342,36 +349,9 @@ class DrillActivities:
             raise
         return description.status is WorkflowExecutionStatus.RUNNING
 
-    async def _market(self, market: MarketId) -> tuple[Venue, Instrument]:
-        venue = await self._ports.venues.venue(market.venue, market.account)
-        for instrument in await venue.instruments():
-            if instrument.symbol == market.symbol:
-                return venue, instrument
-        raise ConfigurationFault(f"symbol: {market.venue} has no market {market.symbol}")
-
     def _now_ms(self) -> int:
         return self._ports.clock.wall_ns() // NS_PER_MS
 
 
 def _owner(request: DrillInput) -> str:
     return f"drill/{request.run_id}"
-
-
-def _beat() -> None:
-    activity.heartbeat()
-
-
-@asynccontextmanager
-async def _beating() -> AsyncIterator[None]:
-    """Heartbeats while the block runs, so that a dead worker is noticed in seconds."""
-
-    async def beat() -> None:
-        while True:
-            _beat()
-            await asyncio.sleep(1.0)
-
-    beating = asyncio.create_task(beat())
-    try:
-        yield
-    finally:
-        beating.cancel()

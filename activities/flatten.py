@@ -4,13 +4,13 @@ Every one may run twice. None of them asks for kills: leaving a position is allo
 """
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import replace
 
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
+from activities.beating import beat, beating
+from activities.deciding import keep_decision
 from activities.failures import as_application_errors
 from activities.flatten_messages import (
     FlattenEnd,
@@ -19,19 +19,14 @@ from activities.flatten_messages import (
     FlattenSliceInput,
     FlattenWord,
 )
+from activities.listing import listed
 from activities.market import MarketActivities
 from activities.messages import StandDownInput, TakeOverInput
 from activities.ports import ActivityPorts
-from desk.errors import ConfigurationFault
 from desk.identity import MarketId
-from desk.instrument import Instrument
-from desk.ports import Venue
-from desk.records import ControlDecision
-from desk.units import NS_PER_MS
 from quoting.clearing import clear
 from quoting.exit import FlattenSliceReport, exit_slice
 
-_BEAT_S = 1.0
 _CLEAR_S = 60.0
 _END_LEASE_MS = 90_000
 
@@ -48,7 +43,7 @@ class FlattenActivities:
         """Cancel everything, take the lease under a new epoch, list zero twice, and look."""
         with as_application_errors():
             taken = await self._markets.take_over(request)
-            venue, instrument = await self._market(request.market)
+            venue, instrument = await listed(self._ports.venues, request.market)
             await self._ports.ledger.remember_instrument(instrument)
             position = (await venue.account.position(instrument)).lots
         return FlattenOpening(epoch=taken.epoch, position=position)
@@ -61,9 +56,9 @@ class FlattenActivities:
         """
         step = request.step
         with as_application_errors():
-            async with _beating():
+            async with beating():
                 await self._hold(request)
-                venue, instrument = await self._market(step.market)
+                venue, instrument = await listed(self._ports.venues, step.market)
                 if activity.info().attempt > 1:
                     step = replace(step, repeated=True)
                 return await exit_slice(
@@ -79,20 +74,7 @@ class FlattenActivities:
     async def flatten_tell(self, word: FlattenWord) -> None:
         """Keep it as a control decision, and tell a person when it is an alarm."""
         with as_application_errors():
-            await self._ports.ledger.record_decision(
-                ControlDecision(
-                    market=word.market,
-                    epoch=word.epoch,
-                    kind=word.kind,
-                    reason=word.reason,
-                    by=word.by,
-                    evidence=word.evidence,
-                    at_ms=self._ports.clock.wall_ns() // NS_PER_MS,
-                )
-            )
-            if word.severity:
-                text = f"{word.kind}: {word.reason}"
-                await self._ports.alerts.alert(word.market, word.severity, text)
+            await keep_decision(self._ports, word, word.severity)
 
     @activity.defn
     async def flatten_end(self, request: FlattenEndInput) -> FlattenEnd:
@@ -102,14 +84,14 @@ class FlattenActivities:
         when the market is not ours; when it was abandoned, its orders are taken away all the same.
         """
         with as_application_errors():
-            venue, instrument = await self._market(request.market)
+            venue, instrument = await listed(self._ports.venues, request.market)
             ours = await self._ports.lease.renew(
                 request.market, request.epoch, request.owner, _END_LEASE_MS
             )
             if not (ours or request.abandoned):
                 raise _lease_lost(request.market, request.epoch)
             cleared = await clear(
-                venue, instrument, self._ports.clock, give_up_s=_CLEAR_S, beat=activity.heartbeat
+                venue, instrument, self._ports.clock, give_up_s=_CLEAR_S, beat=beat
             )
             if not cleared.verified:
                 raise ApplicationError(f"orders not cleared: {cleared.message}", type="NotCleared")
@@ -138,31 +120,8 @@ class FlattenActivities:
         ):
             raise _lease_lost(step.market, step.epoch)
 
-    async def _market(self, market: MarketId) -> tuple[Venue, Instrument]:
-        venue = await self._ports.venues.venue(market.venue, market.account)
-        for instrument in await venue.instruments():
-            if instrument.symbol == market.symbol:
-                return venue, instrument
-        raise ConfigurationFault(f"symbol: {market.venue} lists no market {market.symbol}")
-
 
 def _lease_lost(market: MarketId, epoch: int) -> ApplicationError:
     return ApplicationError(
         f"{market.path} is no longer held under epoch {epoch}", type="LeaseLost", non_retryable=True
     )
-
-
-@asynccontextmanager
-async def _beating() -> AsyncIterator[None]:
-    """Heartbeats while the block runs, so that a dead worker is noticed in seconds."""
-
-    async def beat() -> None:
-        while True:
-            activity.heartbeat()
-            await asyncio.sleep(_BEAT_S)
-
-    beating = asyncio.create_task(beat())
-    try:
-        yield
-    finally:
-        beating.cancel()

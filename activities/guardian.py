@@ -3,14 +3,12 @@
 The one rule: nothing is asked of a market that has an owner; see `activities/guardian_look.py`.
 """
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Final
 
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
+from activities.beating import beating
 from activities.failures import as_application_errors
 from activities.guardian_look import Look
 from activities.guardian_messages import LookInput, LookReport, TellInput
@@ -23,7 +21,6 @@ from desk.units import NS_PER_MS
 
 RUNBOOK: Final = "docs/runbooks/guardian-alarm.md"
 
-_BEAT_S = 1.0
 _MILD = frozenset({FindingKind.LAGGARD, FindingKind.BLIND})
 
 
@@ -37,7 +34,7 @@ class GuardianActivities:
     async def look_for_unowned(self, request: LookInput) -> LookReport:
         """List the account, cancel orders of ours without an owner, and say what was found."""
         with as_application_errors():
-            async with _beating():
+            async with beating():
                 return await Look(self._ports, request, await self._venue(request)).run()
 
     @activity.defn
@@ -77,19 +74,3 @@ class GuardianActivities:
 
 def _named(finding: Finding, place: str) -> str:
     return finding.market.path if finding.market else place
-
-
-@asynccontextmanager
-async def _beating() -> AsyncIterator[None]:
-    """Heartbeats while the block runs, so that a dead worker is noticed in seconds."""
-
-    async def beat() -> None:
-        while True:
-            activity.heartbeat()
-            await asyncio.sleep(_BEAT_S)
-
-    beating = asyncio.create_task(beat())
-    try:
-        yield
-    finally:
-        beating.cancel()

@@ -32,6 +32,7 @@ from desk.ownership import (
 from desk.ports import Venue
 from desk.records import ControlDecision
 from desk.units import NS_PER_MS
+from quoting.journal import record_found
 
 _FIRST_WAIT_S = 0.1
 _LONGEST_WAIT_S = 2.0
@@ -128,7 +129,7 @@ class Look:
         instrument = self._instruments.get(market.symbol)
         if instrument is None:
             return f"the venue lists no market {market.symbol}; cancel them there by hand"
-        clock, wait_s, gone = self._ports.clock, _FIRST_WAIT_S, set[str]()
+        clock, wait_s, gone = self._ports.clock, _FIRST_WAIT_S, dict[str, VenueOrder]()
         deadline_ns = clock.monotonic_ns() + int(self._request.clear_s * 1e9)
         while True:
             try:
@@ -138,10 +139,12 @@ class Look:
                     return "somebody owns the market by now; nothing more was cancelled"
                 if not listed:
                     self._cleared += len(gone)
+                    how = f"cancelled by the guardian: {kind.value}"
+                    record_found(self._ports.writer, clock, market, gone.values(), how)
                     return f"{len(gone)} cancelled, and the venue listed none of ours twice"
                 for order in listed:
                     await self._venue.execution.cancel(instrument, str(order.client_order_id))
-                    gone.add(str(order.client_order_id))
+                    gone[str(order.client_order_id)] = order
                 trouble = f"{len(listed)} were listed last"
             except (VenueError, Unavailable) as error:
                 trouble = str(error) or type(error).__name__

@@ -4,11 +4,10 @@ Every one may run twice: the obligation is opened once, and an order's id comes 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 
 from temporalio import activity
 
+from activities.beating import beat, beating
 from activities.failures import as_application_errors
 from activities.hedge_messages import (
     HedgeLook,
@@ -19,14 +18,10 @@ from activities.hedge_messages import (
     ReleaseHedgeInput,
     WatchHedgeInput,
 )
-from activities.hedge_watch import (
-    HedgeWatch,
-    cannot_hedge,
-    find_traded,
-    why_killed,
-    why_not_ours,
-)
+from activities.hedge_watch import HedgeWatch, cannot_hedge, why_killed, why_not_ours
+from activities.listing import traded
 from activities.ports import ActivityPorts
+from activities.recovery import next_epoch
 from desk.errors import ConfigurationFault
 from desk.identity import MarketId
 from desk.instrument import Instrument
@@ -35,8 +30,8 @@ from desk.records import ControlDecision
 from desk.units import NS_PER_MS, Lots
 from quoting.hedge import HedgeSliceReport, HedgeStep, hedge_slice, read_books
 from quoting.opening import open_books
+from quoting.permission import why_too_many_unrecorded
 
-_BEAT_S = 1.0
 _LEASE_LOOK_S = 0.2
 _PATIENCE_S = 2.0
 
@@ -61,7 +56,7 @@ class HedgeActivities:
                 raise ConfigurationFault(cannot_hedge(plan.hedge))
             if problems := _problems(request, instrument):
                 raise ConfigurationFault("; ".join(problems))
-            epoch = await self._ports.ledger.open_epoch(plan.hedge, plan.owner, request.run_id)
+            epoch = await next_epoch(self._ports, plan.hedge, plan.owner, request.run_id)
             await self._claim(request, epoch)
             try:
                 await self._owes_nobody_else(request)
@@ -72,7 +67,7 @@ class HedgeActivities:
                     self._ports.ledger,
                     self._ports.clock,
                     life_epoch=epoch,
-                    beat=_beat,
+                    beat=beat,
                 )
             except BaseException:
                 await self._ports.lease.release(plan.hedge, epoch, plan.owner)
@@ -87,7 +82,7 @@ class HedgeActivities:
         """
         with as_application_errors():
             watch = HedgeWatch(self._ports, request)
-            async with _beating(lambda: watch.look):
+            async with beating(lambda: watch.look):
                 return await watch.run()
 
     @activity.defn
@@ -97,14 +92,14 @@ class HedgeActivities:
         Both are asked again when the books have been read, right before it goes out.
         """
         with as_application_errors():
-            async with _beating(lambda: None):
-                traded = await find_traded(self._ports, request.plan.hedge)
-                if traded is None:
+            async with beating():
+                found = await traded(self._ports.venues, request.plan.hedge)
+                if found is None:
                     return _unsent(request, request.position, "not sent: not traded now")
                 if activity.info().attempt > 1:
                     # What an attempt that died has sent must have had time to show.
-                    await asyncio.sleep(traded[0].capabilities.settling_ms / 1000)
-                return await self._slice(request, *traded)
+                    await asyncio.sleep(found[0].capabilities.settling_ms / 1000)
+                return await self._slice(request, *found)
 
     @activity.defn
     async def release_hedge(self, request: ReleaseHedgeInput) -> bool:
@@ -165,7 +160,12 @@ class HedgeActivities:
         plan, ports = request.plan, self._ports
         if why := await why_not_ours(ports, plan, request.epoch):
             return why
-        return "" if request.reduce_only else await why_killed(ports, plan)
+        if request.reduce_only:
+            return ""
+        most = ports.max_unrecorded_intents
+        if why := why_too_many_unrecorded(ports.writer, plan.hedge, most):
+            return why
+        return await why_killed(ports, plan)
 
     async def _owes_nobody_else(self, request: OpenHedgeInput) -> None:
         plan = request.plan
@@ -184,7 +184,7 @@ class HedgeActivities:
         for _ in range(int(patience_s / _LEASE_LOOK_S)):
             if await self._ports.lease.acquire(plan.hedge, epoch, plan.owner, plan.lease_ttl_ms):
                 return
-            _beat()
+            beat()
             await asyncio.sleep(_LEASE_LOOK_S)
         raise ConfigurationFault(
             f"hedge: {plan.hedge.path} is held by somebody else, who quotes or hedges there; "
@@ -192,12 +192,12 @@ class HedgeActivities:
         )
 
     async def _market(self, market: MarketId) -> tuple[Venue, Instrument]:
-        traded = await find_traded(self._ports, market)
-        if traded is None:
+        found = await traded(self._ports.venues, market)
+        if found is None:
             raise ConfigurationFault(
                 f"symbol: {market.venue} has no market {market.symbol} that is traded now"
             )
-        return traded
+        return found
 
 
 def _problems(request: OpenHedgeInput, instrument: Instrument) -> list[str]:
@@ -220,23 +220,3 @@ def _unsent(request: HedgeSliceInput, position: Lots, outcome: str) -> HedgeSlic
         outcome=outcome,
         spent=position != request.position,
     )
-
-
-def _beat() -> None:
-    activity.heartbeat()
-
-
-@asynccontextmanager
-async def _beating(details: Callable[[], object]) -> AsyncIterator[None]:
-    """Heartbeats while the block runs, so that a dead worker is noticed in seconds."""
-
-    async def beat() -> None:
-        while True:
-            activity.heartbeat(details())
-            await asyncio.sleep(_BEAT_S)
-
-    beating = asyncio.create_task(beat())
-    try:
-        yield
-    finally:
-        beating.cancel()

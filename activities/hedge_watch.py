@@ -8,13 +8,15 @@ import asyncio
 from dataclasses import replace
 
 from activities.hedge_messages import HedgeLook, HedgePlan, WatchHedgeInput
+from activities.listing import traded
 from activities.ports import ActivityPorts
+from activities.recovery import next_epoch
 from desk.errors import Unavailable, VenueError
 from desk.hedging import HedgeNeed, HedgePart, HedgeState, TooSmall, next_part, weigh
 from desk.identity import MarketId
 from desk.instrument import Instrument
 from desk.ports import Venue
-from desk.records import HedgeObligation
+from desk.records import HedgeObligation, KillEffect
 from desk.units import NS_PER_S, Lots, Side
 from quoting.hedge import read_books
 from quoting.permission import standing_kills
@@ -94,7 +96,7 @@ class HedgeWatch:
         self, look: HedgeLook, owed: HedgeObligation | None, *, thorough: bool
     ) -> HedgeLook:
         plan, ports = self._plan, self._ports
-        self._traded = self._traded or await find_traded(ports, plan.hedge)
+        self._traded = self._traded or await traded(ports.venues, plan.hedge)
         if self._traded is None:
             return _blocked(look, f"{plan.hedge.path} is not traded now")
         venue, instrument = self._traded
@@ -194,7 +196,7 @@ class HedgeWatch:
         plan, lease = self._plan, self._ports.lease
         if await lease.renew(plan.hedge, epoch, plan.owner, plan.lease_ttl_ms):
             return epoch
-        higher = await self._ports.ledger.open_epoch(plan.hedge, plan.owner, self._request.run_id)
+        higher = await next_epoch(self._ports, plan.hedge, plan.owner, self._request.run_id)
         if await lease.acquire(plan.hedge, higher, plan.owner, plan.lease_ttl_ms):
             return higher
         return None
@@ -220,7 +222,8 @@ async def why_not_ours(ports: ActivityPorts, plan: HedgePlan, epoch: int) -> str
 async def why_killed(ports: ActivityPorts, plan: HedgePlan) -> str:
     """Why nothing may be sent that adds to the hedge market's position; empty when it may.
 
-    A kill on either market counts. What cannot be read counts as a kill.
+    A kill on either market counts, a break's hold only on the hedge market. What cannot be read
+    counts as a kill.
     """
     if ports.kill_file.present():
         return "the KILL file is present; only what reduces the hedge market's position is sent"
@@ -229,18 +232,12 @@ async def why_killed(ports: ActivityPorts, plan: HedgePlan) -> str:
             kills = await standing_kills(ports.board, ports.ledger, market)
         except Unavailable as error:
             return f"the kill board cannot be read: {error}"
+        if market == plan.source:
+            # A hold waits for the books of what is hedged; what is held there is hedged meanwhile.
+            kills = [kill for kill in kills if kill.effect is not KillEffect.HOLD]
         if kills:
             return f"killed at scope {kills[0].scope} by {kills[0].by}: {kills[0].reason}"
     return ""
-
-
-async def find_traded(ports: ActivityPorts, market: MarketId) -> tuple[Venue, Instrument] | None:
-    """Venue and instrument of a market; None while the venue does not list it, as when halted."""
-    venue = await ports.venues.venue(market.venue, market.account)
-    for instrument in await venue.instruments():
-        if instrument.symbol == market.symbol and instrument.active:
-            return venue, instrument
-    return None
 
 
 def _idle(look: HedgeLook, position: Lots, need: HedgeNeed, also: str = "") -> HedgeLook:

@@ -12,6 +12,7 @@ from temporalio import activity
 from temporalio.service import RPCError
 
 from activities.answering import Answering, answered
+from activities.beating import beat
 from activities.failures import as_application_errors
 from activities.kill_messages import (
     AlarmInput,
@@ -87,7 +88,7 @@ class KillActivities:
         kill, waited_s = request.kill, 0.0
         try:
             while True:
-                activity.heartbeat()
+                beat()
                 answers = await self._ports.answers.answers(kill.scope, kill.at_ms)
                 stages = _by_market(answers)
                 missing = [one for one in request.markets if not answered(kill, stages.get(one))]
@@ -109,7 +110,7 @@ class KillActivities:
     @activity.defn
     async def answer_kill(self, request: AnswerInput) -> MarketAnswer:
         """Bring one market as far as it can be brought in some seconds, and record the stages."""
-        answering = Answering(self._ports, activity.client(), request, beat=activity.heartbeat)
+        answering = Answering(self._ports, activity.client(), request, beat=beat)
         return await answering.run()
 
     @activity.defn

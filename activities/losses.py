@@ -333,6 +333,7 @@ async def _evidence(ports: ActivityPorts, scope: str) -> str:
                 "market": item.market.path,
                 "cash": str(item.cash),
                 "fees": str(item.fees),
+                "funding": str(item.funding),
                 "position": str(item.quantity),
                 "mid": None if item.mid is None else str(item.mid),
                 "marked_at_ms": item.marked_at_ms,

@@ -9,7 +9,11 @@ from contextlib import suppress
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
+from activities.beating import beat
+from activities.break_gate import keep_gates
+from activities.deciding import keep_decision
 from activities.failures import as_application_errors
+from activities.listing import chosen, listed
 from activities.market_day import recall_latches
 from activities.messages import (
     DecisionInput,
@@ -22,20 +26,24 @@ from activities.messages import (
     TakeOverReport,
 )
 from activities.ports import ActivityPorts
+from activities.recovery import account_for_orders, epoch_seen, next_epoch
 from activities.session import host_session
 from desk.drills import Drill, why_blocked
 from desk.errors import ConfigurationFault, Unavailable, VenueError
 from desk.identity import MarketId
 from desk.instrument import Instrument
-from desk.ports import DeadManPort, Venue
+from desk.orders import Fill
+from desk.permit import wants_answers
+from desk.ports import DeadManPort
 from desk.quoting.against_market import against_market
-from desk.records import ControlDecision, Kill
+from desk.records import Kill, KillEffect
 from desk.trading_day import moment
-from desk.units import NS_PER_MS
 from quoting.agreement import StandDownReport, agree
-from quoting.clearing import clear
+from quoting.clearing import clear, clear_and_tell
+from quoting.journal import orders_of, record_found
 from quoting.permission import standing_kills, wait_for_lease
 
+_GONE = "gone when it stood down"
 _CLEAR_S = 60.0
 _AGREE_S = 5.0
 
@@ -50,7 +58,7 @@ class MarketActivities:
     async def preflight(self, request: PreflightInput) -> PreflightReport:
         """Check everything that must hold before a market may be quoted; change nothing."""
         with as_application_errors():
-            venue, instrument = await self._market(request.market)
+            venue, instrument = await chosen(self._ports.venues, request.market)
             if not instrument.active:
                 raise ConfigurationFault(
                     f"symbol: {request.market.venue} does not let {request.market.symbol} be "
@@ -59,6 +67,7 @@ class MarketActivities:
             if problems := _problems(request, instrument):
                 raise ConfigurationFault("; ".join(problems))
             await recall_latches(self._ports, request.market)
+            await keep_gates(self._ports, request.market)
             standing = await standing_kills(self._ports.board, self._ports.ledger, request.market)
             kills = self._ports.gates.merged(request.market, tuple(standing))
             if kills or self._ports.kill_file.present():
@@ -81,8 +90,8 @@ class MarketActivities:
                     "collateral; fund it before quoting"
                 )
             await self._ports.ledger.remember_instrument(instrument)
-            epoch = await self._ports.ledger.open_epoch(
-                request.market, self._ports.worker, request.run_id
+            epoch = await next_epoch(
+                self._ports, request.market, self._ports.worker, request.run_id
             )
         return PreflightReport(
             life_epoch=epoch,
@@ -102,11 +111,14 @@ class MarketActivities:
     async def take_over(self, request: TakeOverInput) -> TakeOverReport:
         """Cancel everything, take the lease under a new epoch, cancel again, list zero twice."""
         with as_application_errors():
-            venue, instrument = await self._market(request.market)
+            venue, instrument = await chosen(self._ports.venues, request.market)
             # Orders go first, whoever holds the lease; cancelling is always safe.
-            await clear(venue, instrument, self._ports.clock, give_up_s=1.0, beat=_beat)
-            epoch = await self._ports.ledger.open_epoch(
-                request.market, request.owner, request.run_id
+            first = await clear_and_tell(
+                venue, instrument, self._ports.clock, give_up_s=1.0, beat=beat
+            )
+            seen = await epoch_seen(self._ports, venue, instrument, request.market, first.found)
+            epoch = await next_epoch(
+                self._ports, request.market, request.owner, request.run_id, seen=seen
             )
             await wait_for_lease(
                 self._ports.lease,
@@ -114,13 +126,14 @@ class MarketActivities:
                 epoch,
                 request.owner,
                 request.lease_ttl_ms,
-                beat=_beat,
+                beat=beat,
             )
             report = await clear(
-                venue, instrument, self._ports.clock, give_up_s=_CLEAR_S, beat=_beat
+                venue, instrument, self._ports.clock, give_up_s=_CLEAR_S, beat=beat
             )
             if not report.verified:
                 raise ApplicationError(f"orders not cleared: {report.message}", type="NotCleared")
+            await account_for_orders(self._ports, request.market, epoch, first.found)
             if request.give_back:
                 await self._ports.lease.release(request.market, epoch, request.owner)
         return TakeOverReport(epoch=epoch, attempts=report.attempts)
@@ -129,19 +142,21 @@ class MarketActivities:
     async def stand_down(self, request: StandDownInput) -> StandDownReport:
         """Look a last time, book what is missing, compare, and release the lease."""
         with as_application_errors():
-            venue, instrument = await self._market(request.market)
+            venue, instrument = await listed(self._ports.venues, request.market)
             await self._ports.writer.flush(_AGREE_S)
+            missed: list[Fill] = []
             report = await agree(
                 request.market,
                 instrument,
                 venue,
                 self._ports.ledger,
                 life_epoch=request.life_epoch,
-                beat=_beat,
+                beat=beat,
+                booked=missed.extend,
             )
             if report.venue_open_orders:
                 # Stopped is said on evidence: cancel again, and have the whole look repeated.
-                await clear(venue, instrument, self._ports.clock, give_up_s=_CLEAR_S, beat=_beat)
+                await clear(venue, instrument, self._ports.clock, give_up_s=_CLEAR_S, beat=beat)
                 raise ApplicationError(
                     f"{report.venue_open_orders} orders rested at the last look", type="NotCleared"
                 )
@@ -149,6 +164,9 @@ class MarketActivities:
                 await self._ports.alerts.alert(
                     request.market, "critical", f"books disagree: {report.difference}"
                 )
+            orders = orders_of(missed)
+            record_found(self._ports.writer, self._ports.clock, request.market, orders, _GONE)
+            await account_for_orders(self._ports, request.market, request.epoch)
             if venue.dead_man is not None:
                 await self._disarm(request.market, venue.dead_man)
             await self._ports.lease.release(request.market, request.epoch, request.owner)
@@ -158,21 +176,7 @@ class MarketActivities:
     async def record_decision(self, request: DecisionInput) -> None:
         """Keep one control decision, and tell a person when asked to."""
         with as_application_errors():
-            await self._ports.ledger.record_decision(
-                ControlDecision(
-                    market=request.market,
-                    epoch=request.epoch,
-                    kind=request.kind,
-                    reason=request.reason,
-                    by=request.by,
-                    evidence=request.evidence,
-                    at_ms=self._ports.clock.wall_ns() // NS_PER_MS,
-                )
-            )
-            if request.alert:
-                await self._ports.alerts.alert(
-                    request.market, "warning", f"{request.kind}: {request.reason}"
-                )
+            await keep_decision(self._ports, request, "warning" if request.alert else "")
 
     async def _failed_drills(self, market: MarketId) -> Sequence[Drill]:
         """Drills that forbid a start; a market marked for drills may be drilled again."""
@@ -191,16 +195,6 @@ class MarketActivities:
             if await timer.release(market.path) and await self._ports.lease.shared(market):
                 await timer.keep(market.path)
 
-    async def _market(self, market: MarketId) -> tuple[Venue, Instrument]:
-        venue = await self._ports.venues.venue(market.venue, market.account)
-        instruments = {item.symbol: item for item in await venue.instruments()}
-        if market.symbol not in instruments:
-            known = ", ".join(sorted(instruments)[:20])
-            raise ConfigurationFault(
-                f"symbol: {market.venue} has no market {market.symbol}; choose one of {known}"
-            )
-        return venue, instruments[market.symbol]
-
 
 def _problems(request: PreflightInput, instrument: Instrument) -> list[str]:
     """What contradicts itself, or else the market's own rules, in sentences."""
@@ -211,7 +205,13 @@ def _problems(request: PreflightInput, instrument: Instrument) -> list[str]:
 def _killed_sentence(market: MarketId, kills: Sequence[Kill]) -> str:
     if not kills:
         return f"{market.path}: the KILL file is present; remove it before starting"
-    kill = next((kill for kill in kills if kill.until_ms is None), None)
+    kill = next((kill for kill in kills if kill.until_ms is None and wants_answers(kill)), None)
+    held = next((kill for kill in kills if kill.effect is KillEffect.HOLD), None)
+    if kill is None and held is not None:
+        return (
+            f"{market.path}: books disagree at scope {held.scope} ({held.reason}); "
+            "settle it with 'flotilla breaks settle' before starting"
+        )
     if kill is None:
         kill = max(kills, key=lambda one: one.until_ms or 0)
         return (
@@ -222,7 +222,3 @@ def _killed_sentence(market: MarketId, kills: Sequence[Kill]) -> str:
         f"{market.path}: killed at scope {kill.scope} by {kill.by} ({kill.reason}); "
         f"lift it with 'flotilla unkill --scope {kill.scope} --by NAME --reason WHY'"
     )
-
-
-def _beat() -> None:
-    activity.heartbeat()

@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Final
 
+from activities.listing import listed
 from activities.ports import ActivityPorts
 from desk.book import Book
 from desk.daily_loss import MarketPnl
@@ -76,8 +77,7 @@ class Marking:
         """Write down what the position is worth now; why not, where that cannot be had."""
         ports, market = self._ports, item.market
         try:
-            venue = await ports.venues.venue(market.venue, market.account)
-            instrument = await _instrument(venue, market)
+            venue, instrument = await listed(ports.venues, market, within_s=_PRICE_S)
             mid_x2 = await stood_mid(venue, instrument, ports.clock)
             at_ms = await ports.losses.now_ms()
         except (VenueError, ConfigurationFault, Unavailable, TimeoutError) as trouble:
@@ -128,12 +128,3 @@ async def stood_mid(venue: Venue, instrument: Instrument, clock: Clock) -> int:
     if steady.mid_x2 is None:
         raise NotSent(f"no price of {instrument.symbol} that stood within {_PRICE_S:.0f} s")
     return steady.mid_x2
-
-
-async def _instrument(venue: Venue, market: MarketId) -> Instrument:
-    async with asyncio.timeout(_PRICE_S):
-        listed = await venue.instruments()
-    for instrument in listed:
-        if instrument.symbol == market.symbol:
-            return instrument
-    raise ConfigurationFault(f"symbol: {market.venue} lists no market {market.symbol} any more")

@@ -14,11 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import (
+    ledger_queries,
+    ledger_writer,
     machine,
     memory,
     micro,
     path,
     rate,
+    reconciliation,
     wire,
     x10_book,
     x10_order,
@@ -84,6 +87,18 @@ def _wire(asked: argparse.Namespace) -> Iterator[Table]:
 
 def _rate(asked: argparse.Namespace) -> Iterator[Table]:
     yield _apart(rate.run, quick=asked.quick)
+
+
+def _ledger_queries(asked: argparse.Namespace) -> Iterator[Table]:
+    yield _apart(ledger_queries.run, quick=asked.quick)
+
+
+def _ledger_writer(asked: argparse.Namespace) -> Iterator[Table]:
+    yield from _apart(ledger_writer.run, quick=asked.quick)
+
+
+def _reconciliation(asked: argparse.Namespace) -> Iterator[Table]:
+    yield _apart(reconciliation.run, quick=asked.quick)
 
 
 def _transport(asked: argparse.Namespace) -> Iterator[Table]:
@@ -165,6 +180,9 @@ _BENCHMARKS: dict[str, Callable[[argparse.Namespace], Iterator[Table]]] = {
     "micro": _micro,
     "wire": _wire,
     "rate": _rate,
+    "ledger_queries": _ledger_queries,
+    "ledger_writer": _ledger_writer,
+    "reconciliation": _reconciliation,
     "transport": _transport,
     "path": _path,
     "x10_order": _x10_order,

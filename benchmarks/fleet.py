@@ -90,6 +90,11 @@ class MemoryLease:
         """No longer ours."""
         return bool(market.symbol and owner and epoch)
 
+    async def fence(self, market: MarketId) -> int:
+        """Nobody before."""
+        del market
+        return 0
+
     async def shared(self, market: MarketId) -> bool:
         """Nobody else."""
         return not market.symbol
@@ -159,6 +164,11 @@ class MemoryLedger:
         """Never behind."""
         return 0.0
 
+    def unrecorded(self, market: MarketId) -> int:
+        """All is written."""
+        del market
+        return 0
+
     async def flush(self, timeout_s: float) -> bool:
         """All is written."""
         return timeout_s >= 0
@@ -217,6 +227,11 @@ class TimedVenue:
     def execution(self) -> ExecutionPort:
         """The venue's."""
         return self._venue.execution
+
+    @property
+    def requests(self) -> int:
+        """The venue's."""
+        return self._venue.requests
 
     async def run(self) -> None:
         """The venue's."""

@@ -10,7 +10,7 @@ from time import perf_counter_ns
 
 from benchmarks.micro import median_row
 from benchmarks.results import Table
-from desk.ports import RateLaw, RateShare
+from desk.rate_ports import RateLaw, RateShare
 from infra.clock import SystemClock
 from venues._transport.rate_limit import Budget, RateBudget, RequestKind
 from venues._transport.shared_rate import SharedRate

@@ -31,9 +31,6 @@ class LostLeases(Protocol):
     async def settle(self, lost: LostLease) -> bool:
         """Strike it off: its orders are gone. False when somebody holds the lease again."""
 
-    async def holder(self, market: MarketId) -> str | None:
-        """Owner of the unexpired lease of a market; None when nobody holds it."""
-
 
 class KillAnswers(Protocol):
     """Who has answered a kill, durably, and who has to."""
@@ -58,7 +55,7 @@ class LeaseHolders(Protocol):
     """Who may quote at this moment."""
 
     async def holders(self, markets: Sequence[MarketId]) -> Mapping[MarketId, str]:
-        """Holders of the leases that have not run out; markets nobody holds are left out."""
+        """Owners of the leases that have not run out; markets nobody holds are left out."""
 
 
 class OwnershipBook(Protocol):

@@ -18,7 +18,12 @@ BY: Final = "daily loss"
 """Who sets the kills of loss limits."""
 
 _ZERO = Decimal(0)
-_HARDNESS = {KillEffect.REDUCE: 0, KillEffect.STOP: 1, KillEffect.FLATTEN: 2}
+_HARDNESS = {
+    KillEffect.REDUCE: 0,
+    KillEffect.HOLD: 1,
+    KillEffect.STOP: 2,
+    KillEffect.FLATTEN: 3,
+}
 
 
 class LossVerdict(StrEnum):
@@ -106,7 +111,7 @@ class DayFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MarketPnl:
-    """A market's PnL at one moment, in parts: fills, fees, and the holding at the last mid.
+    """A market's PnL at one moment, in parts: fills, fees, funding, and the holding at its mid.
 
     `quantity` is signed base units, `mid` the last one known at `marked_at_ms`, and `marked_pnl`
     the PnL noted with it. `priced` is False while fills were booked that nobody could price yet.
@@ -115,6 +120,7 @@ class MarketPnl:
     market: MarketId
     cash: Decimal = _ZERO
     fees: Decimal = _ZERO
+    funding: Decimal = _ZERO
     quantity: Decimal = _ZERO
     multiplier: Decimal | None = None
     mid: Decimal | None = None
@@ -124,14 +130,18 @@ class MarketPnl:
 
     @property
     def pnl(self) -> Decimal | None:
-        """Cash from fills, less fees, plus the holding's worth; None when a price is missing."""
+        """Cash from fills, less fees, plus funding and the holding's worth.
+
+        None when a price is missing.
+        """
         if not self.priced:
             return None
+        money = self.cash - self.fees + self.funding
         if not self.quantity:
-            return self.cash - self.fees
+            return money
         if self.mid is None or self.multiplier is None:
             return None
-        return self.cash - self.fees + self.quantity * self.multiplier * self.mid
+        return money + self.quantity * self.multiplier * self.mid
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

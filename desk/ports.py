@@ -22,8 +22,10 @@ from desk.orders import (
     VenueOrder,
     VenuePosition,
 )
+from desk.payments import Payment, PaymentKind
 from desk.records import ControlDecision, HedgeObligation, Kill, LedgerFacts, LedgerRecord
 from desk.risk.approval import Approved
+from desk.sources import Source, SourceView
 
 
 class Clock(Protocol):
@@ -57,6 +59,8 @@ class Capabilities:
     """A client order id is refused once it was used, also after its order has ended."""
     closes_positions: bool = False
     """The venue closes a position by itself, at any price (`ExecutionPort.close`)."""
+    tells_payments: frozenset[PaymentKind] = frozenset()
+    """Payments the venue lists (`AccountPort.payments`); of others only equity tells."""
 
 
 class FeedPort(Protocol):
@@ -92,6 +96,20 @@ class AccountPort(Protocol):
 
     async def balance(self) -> Balance:
         """Collateral that backs quoting."""
+
+    async def payments(self, since_ms: int) -> Sequence[Payment]:
+        """Funding and transfers since a venue wall-clock time, oldest first, all pages."""
+
+    @property
+    def sources(self) -> Sequence[Source]:
+        """Ways in which this venue tells of our account, the most authoritative first."""
+
+    async def views(self) -> Sequence[SourceView]:
+        """What each source says now, in the order of `sources`; one that cannot say is left out.
+
+        Positions in markets that `Venue.instruments` never listed to this process are in units of
+        1e-8 base units.
+        """
 
 
 class ExecutionPort(Protocol):
@@ -148,68 +166,6 @@ class DeadManPort(Protocol):
         """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RateLaw:
-    """At most `capacity` tokens are out in any span of `window_s` seconds, wherever it begins.
-
-    A token counts for one whole window after it was drawn; nothing refills earlier. `reserved` of
-    the tokens are for cancels alone. A bucket that knows nothing of the past gives no orders for
-    `settle_s`, in which everybody alive tells what it used; then, until a window after it began,
-    it takes at least half of the orders' part for used before. With 0.0 it trusts itself at once.
-    """
-
-    capacity: int
-    reserved: int
-    window_s: float
-    settle_s: float = 0.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RateShare:
-    """What one draw gave. `stamp` names its part of the window, to give unused tokens back.
-
-    Waits are seconds until more of that kind may come, 0.0 when all that was wanted was given.
-    `paused_s` is how long orders stay paused. `generation` names the bucket's memory: another one
-    than before means that everything of the past was forgotten.
-    """
-
-    orders: int
-    cancels: int
-    stamp: int
-    orders_wait_s: float = 0.0
-    cancels_wait_s: float = 0.0
-    paused_s: float = 0.0
-    generation: int = 0
-
-
-class RateShares(Protocol):
-    """Requests allowed to one address or account, shared by every process of the fleet."""
-
-    async def draw(
-        self,
-        key: str,
-        law: RateLaw,
-        *,
-        orders: int,
-        cancels: int,
-        spent: int = 0,
-        returned: Sequence[tuple[int, int]] = (),
-        used: int = 0,
-        generation: int = 0,
-    ) -> RateShare:
-        """Take up to so many tokens from the bucket `key`: cancels first, orders from what is left.
-
-        `spent` tokens were used without having been drawn and count in any case. `returned` are
-        (stamp, tokens) drawn earlier, never used and never to be used. `used` is everything of the
-        caller's last window, `spent` and tokens still held included; it counts when the bucket is
-        of another generation than the last one the caller heard of (0: none yet). Raises
-        Unavailable; then tokens may have been taken, and what was told may or may not be heard.
-        """
-
-    async def pause(self, key: str, seconds: float) -> None:
-        """Give nobody more than cancels for so long: the venue said 429. Raises Unavailable."""
-
-
 class Venue(Protocol):
     """One account at one venue, connected."""
 
@@ -232,6 +188,14 @@ class Venue(Protocol):
     @property
     def dead_man(self) -> DeadManPort | None:
         """The venue's timer; None where `Capabilities.venue_dead_man` is False."""
+
+    @property
+    def requests(self) -> int:
+        """Read requests sent so far in this process, repeats and sign-ins counted.
+
+        What goes out through `execution` is left out, except its reads (`find`), and so are
+        streams. The difference over a call is what it cost, at most: others may read meanwhile.
+        """
 
     async def run(self) -> None:
         """Hold shared streams, sessions and budgets until cancelled; never ends by an error."""
@@ -274,6 +238,9 @@ class LeasePort(Protocol):
 
     async def release(self, market: MarketId, epoch: int, owner: str) -> bool:
         """Give it up in good order; False when it was not ours."""
+
+    async def fence(self, market: MarketId) -> int:
+        """The highest epoch that ever held it; 0 when none is remembered."""
 
     async def shared(self, market: MarketId) -> bool:
         """Whether another market of the same venue and account is held, or was lost unreleased."""
@@ -324,6 +291,9 @@ class LedgerWriter(Protocol):
     def behind_s(self) -> float:
         """Age in seconds of the oldest record not yet written; 0 when all is written."""
 
+    def unrecorded(self, market: MarketId) -> int:
+        """Orders of this market recorded as sent and not in Postgres yet."""
+
     async def flush(self, timeout_s: float) -> bool:
         """Wait until everything queued so far is in Postgres; False on time-out."""
 
@@ -331,8 +301,10 @@ class LedgerWriter(Protocol):
 class LedgerReader(Protocol):
     """Reads and rare writes that wait for Postgres. All raise Unavailable."""
 
-    async def open_epoch(self, market: MarketId, owner: str, run_id: str) -> int:
-        """Next epoch of a market, recorded with who opened it."""
+    async def open_epoch(
+        self, market: MarketId, owner: str, run_id: str, *, beyond: int = 0
+    ) -> int:
+        """Next epoch of a market, above `beyond` as well, recorded with who opened it."""
 
     async def remember_instrument(self, instrument: Instrument) -> None:
         """Keep tick, lot and multiplier, so that ticks and lots can be read as money later."""
@@ -343,11 +315,14 @@ class LedgerReader(Protocol):
         `peak_pnl` is the highest equity mark since `life_epoch`, None when there is none.
         """
 
-    async def fills(self, market: MarketId) -> Sequence[Fill]:
-        """All booked fills of a market, oldest first."""
+    async def fills(self, market: MarketId, since_ms: int = 0) -> Sequence[Fill]:
+        """Booked fills of a market since a venue wall-clock time, oldest first."""
 
     async def book_fills(self, market: MarketId, fills: Sequence[Fill]) -> int:
         """Book fills not yet booked (unique by venue, account, trade id); how many were new."""
+
+    async def end_orders(self, market: MarketId, epoch: int, how: str, at_ms: int) -> int:
+        """Record that nothing of this epoch and older ones rests; how many orders had no end."""
 
     async def record_decision(self, decision: ControlDecision) -> None:
         """Record one control decision durably."""

@@ -11,11 +11,16 @@ from desk.units import Lots, Side, Ticks
 
 LOSS: Final = "loss:"
 """Before the scope of a kill that a loss limit set."""
+BREAK: Final = "break:"
+"""Before the scope of a kill that keeps a gate closed until a break is settled."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderSent:
-    """An order intent, recorded when it was handed to the venue."""
+    """An order intent, recorded when it was handed to the venue.
+
+    `tick_size` and `lot_size` say what its ticks and lots meant then; None when nobody knew.
+    """
 
     market: MarketId
     epoch: int
@@ -26,6 +31,8 @@ class OrderSent:
     lots: Lots
     reduce_only: bool
     sent_at_ms: int
+    tick_size: Decimal | None = None
+    lot_size: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,11 +48,30 @@ class OrderAnswered:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OrderEnded:
+    """An order that was accepted rests no more, as far as we know; `how` in a word."""
+
+    market: MarketId
+    client_order_id: str
+    how: str
+    ended_at_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FillSeen:
-    """A fill, as heard; booked exactly once."""
+    """A fill, as heard; booked exactly once.
+
+    `mid` is the market's mid when it was heard, quote currency; None when nobody watched. The last
+    three say what its ticks and lots meant then, since a venue may change its instrument before
+    the fill is booked; None means as the ledger knows the instrument when it books.
+    """
 
     market: MarketId
     fill: Fill
+    mid: Decimal | None = None
+    tick_size: Decimal | None = None
+    lot_size: Decimal | None = None
+    multiplier: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,11 +101,16 @@ class ControlDecision:
 
 
 class KillEffect(StrEnum):
-    """What a kill asks for: cancel and stand down, flatten as well, or only take no new risk."""
+    """What a kill asks for.
+
+    Cancel and stand down; flatten as well; take no new risk; or cancel and wait, because our books
+    and the venue's differ, until the break is settled.
+    """
 
     STOP = "stop"
     FLATTEN = "flatten"
     REDUCE = "reduce"
+    HOLD = "hold"
 
 
 class KillStage(StrEnum):
@@ -108,7 +139,7 @@ class KillAnswer:
 
 
 LedgerRecord: TypeAlias = (
-    OrderSent | OrderAnswered | FillSeen | EquityMark | ControlDecision | KillAnswer
+    OrderSent | OrderAnswered | OrderEnded | FillSeen | EquityMark | ControlDecision | KillAnswer
 )
 
 
@@ -116,7 +147,9 @@ LedgerRecord: TypeAlias = (
 class LedgerFacts:
     """Folds over a market's booked fills, in lots and quote currency.
 
-    `cash` is what the fills paid (sells positive, buys negative, multiplier included, fees apart).
+    `cash` is what the fills paid (sells positive, buys negative, multiplier included, fees apart),
+    `funding` what was paid to us for holding a position. Adjustments that settled breaks are in
+    `position` and `cash`.
     """
 
     fills: int
@@ -125,6 +158,7 @@ class LedgerFacts:
     fees: Decimal
     last_trade_ms: int | None
     peak_pnl: Decimal | None
+    funding: Decimal = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,8 +188,9 @@ class Kill:
     """A durable order to stop. Scope: `fleet`, `venue:V`, `account:V/A` or `market:V/A/S`.
 
     Loss limits set theirs at scopes of their own (`loss:fleet`, `loss:account:V/A`,
-    `loss:market:V/A/S`), so that no other kill replaces them; `until_ms` is when they end by
-    themselves, None for what only a named person lifts.
+    `loss:market:V/A/S`), so that no other kill replaces them, and so do breaks between our books
+    and the venue's (`break:account:V/A`, `break:market:V/A/S`, effect HOLD). `until_ms` is when
+    one ends by itself, None for what only a named person lifts.
     """
 
     scope: str
@@ -189,6 +224,8 @@ def kill_scopes(market: MarketId) -> tuple[str, ...]:
         f"venue:{market.venue}",
         account,
         f"{LOSS}{account}",
+        f"{BREAK}{account}",
         f"market:{market.path}",
         f"{LOSS}market:{market.path}",
+        f"{BREAK}market:{market.path}",
     )

@@ -7,11 +7,17 @@ from collections.abc import Collection
 from typing import Final
 
 from desk.identity import MarketId
-from desk.records import LOSS, Kill, kill_scopes
+from desk.records import BREAK, LOSS, Kill, kill_scopes
 
 SCOPES: Final = "fleet, venue:V, account:V/A or market:V/A/S"
 _PARTS: Final = {"fleet": 0, "venue": 1, "account": 2, "market": 3}
-_LOSS_KINDS: Final = frozenset({"fleet", "account", "market"})
+_KINDS: Final = {
+    LOSS: (
+        frozenset({"fleet", "account", "market"}),
+        "loss limits know fleet, accounts and markets",
+    ),
+    BREAK: (frozenset({"account", "market"}), "breaks know accounts and markets"),
+}
 
 
 def checked_scope(text: str, venues: Collection[str] | None = None) -> str:
@@ -19,24 +25,34 @@ def checked_scope(text: str, venues: Collection[str] | None = None) -> str:
 
     `venues` are the known ones; None where nobody knows which there are.
     """
-    bare = text.removeprefix(LOSS)
+    prefix, bare = _apart(text)
     kind, _, rest = bare.partition(":")
     parts = rest.split("/") if rest else []
     if kind == "market" and len(parts) == 2:
         parts = [parts[0], "main", parts[1]]
     if _PARTS.get(kind) != len(parts) or not all(parts) or (kind == "fleet" and bare != kind):
         raise ValueError(f"scope: '{text}' is not {SCOPES}")
-    if bare != text and kind not in _LOSS_KINDS:
-        raise ValueError(f"scope: '{text}' is none; loss limits know fleet, accounts and markets")
+    if prefix and kind not in _KINDS[prefix][0]:
+        raise ValueError(f"scope: '{text}' is none; {_KINDS[prefix][1]}")
     if venues is not None and parts and parts[0] not in venues:
         known = ", ".join(sorted(venues))
         raise ValueError(f"scope: venue '{parts[0]}' is unknown; use one of {known}")
-    return text[: len(text) - len(bare)] + (f"{kind}:{'/'.join(parts)}" if parts else kind)
+    return prefix + (f"{kind}:{'/'.join(parts)}" if parts else kind)
+
+
+def why_by_break(scope: str) -> str:
+    """Why no person sets or lifts a kill at this scope, with the remedy; empty when one may."""
+    if not scope.startswith(BREAK):
+        return ""
+    return (
+        f"scope: {scope} is kept closed until the break there is settled; look at it with "
+        "'flotilla breaks list' and settle it with 'flotilla breaks settle'"
+    )
 
 
 def wider_scopes(scope: str) -> tuple[str, ...]:
     """Every other scope whose kill stops all that this one stops, widest first."""
-    kind, _, rest = scope.removeprefix(LOSS).partition(":")
+    kind, _, rest = _apart(scope)[1].partition(":")
     if kind == "fleet":
         return tuple(one for one in ("fleet", f"{LOSS}fleet") if one != scope)
     # What a name is not stands for any: no scope of a real market has an empty part.
@@ -53,4 +69,10 @@ def wider_kills(scope: str, kills: Collection[Kill]) -> tuple[Kill, ...]:
 
 
 def _width(scope: str) -> int:
-    return _PARTS[scope.removeprefix(LOSS).partition(":")[0]]
+    return _PARTS[_apart(scope)[1].partition(":")[0]]
+
+
+def _apart(scope: str) -> tuple[str, str]:
+    """What says who sets kills there, empty for people, and the scope itself."""
+    prefix = next((one for one in _KINDS if scope.startswith(one)), "")
+    return prefix, scope.removeprefix(prefix)

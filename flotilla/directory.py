@@ -4,7 +4,8 @@ import asyncio
 import random
 from collections.abc import Mapping
 
-from desk.ports import Clock, RateShares, Venue
+from desk.ports import Clock, Venue
+from desk.rate_ports import RateShares
 from flotilla.accounts import account_settings
 from infra.settings import Settings
 from venues.registry import builder

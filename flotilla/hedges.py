@@ -3,9 +3,7 @@
 The one rule: a command tells what became of it; what a safety rule refuses is RefusedBySafety.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import timedelta
 from typing import TypeVar
 
 from temporalio.client import (
@@ -24,6 +22,7 @@ from desk.identity import MarketId
 from desk.records import HedgeObligation
 from flotilla.control import open_control, open_temporal
 from flotilla.failures import RefusedBySafety, innermost, unanswered
+from flotilla.starting import QUERY, state_after_start
 from workflows import names
 from workflows.hedge import HedgeWorkflow
 from workflows.hedge_messages import HedgeStatus, StartHedge
@@ -31,7 +30,7 @@ from workflows.hedge_messages import HedgeStatus, StartHedge
 T = TypeVar("T")
 Handle = WorkflowHandle[HedgeWorkflow, HedgeStatus]
 
-_LOOKS, _LOOK_S = 100, 0.2
+_LOOKS = 100
 
 
 async def start_hedge(spec: StartHedge) -> str:
@@ -56,7 +55,12 @@ async def start_hedge(spec: StartHedge) -> str:
                 f"{spec.source.path} is hedged already; look at it with "
                 f"'flotilla hedge show {spec.source.path}'"
             ) from error
-        return await _after_opening(handle)
+        return await state_after_start(
+            handle,
+            lambda: handle.query(HedgeWorkflow.status, rpc_timeout=QUERY),
+            starting=HedgeState.STARTING,
+            looks=_LOOKS,
+        )
 
 
 async def with_hedge(source: MarketId, work: Callable[[Handle], Awaitable[T]]) -> T:
@@ -93,21 +97,3 @@ async def _has_a_workflow(client: Client, market: MarketId) -> bool:
             return False
         raise
     return described.status is WorkflowExecutionStatus.RUNNING
-
-
-async def _after_opening(handle: Handle) -> str:
-    for _ in range(_LOOKS):
-        description = await handle.describe()
-        if description.status is WorkflowExecutionStatus.FAILED:
-            try:
-                await handle.result()
-            except WorkflowFailureError as failure:
-                raise RefusedBySafety(innermost(failure)) from failure
-        try:
-            status = await handle.query(HedgeWorkflow.status, rpc_timeout=timedelta(seconds=2))
-        except RPCError:
-            status = None  # no worker has taken it up yet
-        if status is not None and status.state is not HedgeState.STARTING:
-            return status.state.value
-        await asyncio.sleep(_LOOK_S)
-    return "starting, no worker has answered yet; is 'flotilla worker' running?"

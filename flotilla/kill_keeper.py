@@ -1,6 +1,6 @@
-"""Sees that the control desk runs, that it knows this worker, and that every kill is kept.
+"""Sees that the control desk runs, that it knows this worker, and that kills and breaks are kept.
 
-The one rule: a kill in the record without a workflow gets one; looking costs no history.
+The one rule: one in the record without a workflow gets one; looking costs no history.
 """
 
 import asyncio
@@ -13,7 +13,9 @@ from temporalio.service import RPCError
 
 from activities.ports import ActivityPorts
 from desk.errors import Unavailable
-from desk.records import Kill, KillEffect
+from desk.permit import wants_answers
+from desk.records import Kill
+from flotilla.break_keeper import BreakKeeper
 from flotilla.kills import control_status, join_control, keep_kill, leave_control
 
 _EVERY_S = 5.0
@@ -37,12 +39,14 @@ async def kept_kills(client: Client, ports: ActivityPorts, fleet: str) -> AsyncI
 
 async def _keep(client: Client, ports: ActivityPorts, fleet: str) -> None:
     log, answered, looks = structlog.get_logger("flotilla.kills"), set[Kill](), 0
+    breaks = BreakKeeper(client, ports, fleet)
     while True:
         try:
             if looks % _LISTED_EVERY == 0 and not await _listed(client, ports.worker, fleet):
                 await join_control(client, fleet, ports.worker)
             looks += 1
             answered = await _keep_all(client, ports, fleet, answered)
+            await breaks.look()
         except (RPCError, Unavailable) as trouble:
             log.warning("kills not checked", trouble=str(trouble))
         await asyncio.sleep(_EVERY_S)
@@ -59,10 +63,7 @@ async def _keep_all(
     client: Client, ports: ActivityPorts, fleet: str, answered: set[Kill]
 ) -> set[Kill]:
     """Start what is missing; kills in force that everybody has answered."""
-    # What only forbids new risk ends no session: there is nothing to answer.
-    active = {
-        kill for kill in await ports.ledger.active_kills() if kill.effect is not KillEffect.REDUCE
-    }
+    active = set(filter(wants_answers, await ports.ledger.active_kills()))
     for kill in active - answered:
         try:
             kept = await keep_kill(client, fleet, kill)

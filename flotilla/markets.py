@@ -3,12 +3,10 @@
 The one rule: a command tells what became of it; what a safety rule refuses is RefusedBySafety.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
 from typing import TypeVar
 
-from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle
+from temporalio.client import WorkflowFailureError, WorkflowHandle
 from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
@@ -17,7 +15,8 @@ from desk.errors import ConfigurationFault
 from desk.identity import MarketId
 from desk.lifecycle import MarketState
 from flotilla.control import open_temporal
-from flotilla.failures import RefusedBySafety, innermost, unanswered
+from flotilla.failures import RefusedBySafety, unanswered
+from flotilla.starting import QUERY, state_after_start
 from workflows import names
 from workflows.flatten import FlattenWorkflow
 from workflows.flatten_messages import StartFlatten, StopFlatten
@@ -27,7 +26,7 @@ from workflows.messages import MarketResult, Request, StartMarket
 T = TypeVar("T")
 Handle = WorkflowHandle[MarketWorkflow, MarketResult]
 
-_PREFLIGHT_LOOKS, _LOOK_S = 50, 0.2
+_PREFLIGHT_LOOKS = 50
 
 
 async def start_market(spec: StartMarket) -> str:
@@ -47,7 +46,12 @@ async def start_market(spec: StartMarket) -> str:
                 f"{spec.market.path} runs already; one market has one owner. "
                 f"Look at it with 'flotilla market show {spec.market.path}'"
             ) from error
-        return await _after_preflight(handle)
+        return await state_after_start(
+            handle,
+            lambda: handle.query(MarketWorkflow.status, rpc_timeout=QUERY),
+            starting=MarketState.STARTING,
+            looks=_PREFLIGHT_LOOKS,
+        )
 
 
 async def flatten_market(spec: StartFlatten) -> tuple[str, bool]:
@@ -111,22 +115,3 @@ async def with_market(market_id: MarketId, work: Callable[[Handle], Awaitable[T]
                     f"'flotilla market start {market_id.path}'"
                 ) from error
             raise unanswered(market_id.path, error) from error
-
-
-async def _after_preflight(handle: Handle) -> str:
-    """RefusedBySafety with preflight's sentence when it said no."""
-    for _ in range(_PREFLIGHT_LOOKS):
-        description = await handle.describe()
-        if description.status is WorkflowExecutionStatus.FAILED:
-            try:
-                await handle.result()
-            except WorkflowFailureError as failure:
-                raise RefusedBySafety(innermost(failure)) from failure
-        try:
-            status = await handle.query(MarketWorkflow.status, rpc_timeout=timedelta(seconds=2))
-        except RPCError:
-            status = None  # no worker has taken it up yet
-        if status is not None and status.state is not MarketState.STARTING:
-            return status.state.value
-        await asyncio.sleep(_LOOK_S)
-    return "starting, no worker has answered yet; is 'flotilla worker' running?"

@@ -13,6 +13,7 @@ from temporalio.service import RPCError
 from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
+from activities.breaks import BreakActivities
 from activities.drill import DrillActivities
 from activities.flatten import FlattenActivities
 from activities.guardian import GuardianActivities
@@ -21,7 +22,10 @@ from activities.kill import KillActivities
 from activities.losses import LossActivities
 from activities.market import MarketActivities
 from activities.ports import ActivityPorts
+from activities.reconciliation import ReconciliationActivities
+from activities.upkeep import UpkeepActivities
 from workflows import names
+from workflows.breaks import BreakWorkflow
 from workflows.control import ControlWorkflow
 from workflows.daily_loss import DailyLossWorkflow
 from workflows.daily_loss_messages import WatchDailyLoss
@@ -31,6 +35,8 @@ from workflows.guardian import GuardianWorkflow
 from workflows.hedge import HedgeWorkflow
 from workflows.kill import KillWorkflow
 from workflows.market import MarketWorkflow
+from workflows.reconciliation import ReconciliationWorkflow
+from workflows.upkeep import UpkeepWorkflow
 
 # Workflow files import these; loading them once instead of once a sandbox keeps starts fast.
 PASSTHROUGH: Final = ("activities", "quoting", "desk", "pydantic")
@@ -46,7 +52,7 @@ _WATCHED_AGAIN_S: Final = 15.0
 def market_worker(client: Client, ports: ActivityPorts) -> Worker:
     """A worker that owns markets: their workflows, their sessions and their hedges."""
     activities, hedges = MarketActivities(ports), HedgeActivities(ports)
-    losses = LossActivities(ports)
+    losses, breaks = LossActivities(ports), BreakActivities(ports)
     return _worker(
         client,
         names.MARKETS_QUEUE,
@@ -58,6 +64,7 @@ def market_worker(client: Client, ports: ActivityPorts) -> Worker:
             activities.stand_down,
             activities.record_decision,
             losses.latch_market,
+            breaks.break_holding,
             hedges.open_hedge,
             hedges.watch_hedge,
             hedges.send_hedge_slice,
@@ -73,6 +80,8 @@ def control_worker(client: Client, ports: ActivityPorts) -> Worker:
     losses = LossActivities(ports)
     kills = KillActivities(ports)
     flattens = FlattenActivities(ports)
+    breaks = BreakActivities(ports)
+    reconciliations = ReconciliationActivities(ports)
     return _worker(
         client,
         names.CONTROL_QUEUE,
@@ -83,6 +92,9 @@ def control_worker(client: Client, ports: ActivityPorts) -> Worker:
             ControlWorkflow,
             KillWorkflow,
             DailyLossWorkflow,
+            BreakWorkflow,
+            ReconciliationWorkflow,
+            UpkeepWorkflow,
         ],
         activities=[
             flattens.flatten_take_over,
@@ -108,6 +120,13 @@ def control_worker(client: Client, ports: ActivityPorts) -> Worker:
             kills.alarm_kill,
             kills.lift_kill,
             kills.kills_standing,
+            breaks.look_at_break,
+            breaks.tell_break,
+            breaks.settle_named,
+            breaks.tell_markets,
+            reconciliations.reconcile,
+            reconciliations.record_blind,
+            UpkeepActivities(ports).keep_tables,
         ],
     )
 

@@ -1,16 +1,16 @@
-"""Keeps the guardian's schedules: one for each account this process has keys for.
+"""Keeps the schedules of guardian and reconciliation: for each account this process has keys for.
 
 The one rule: a schedule that is missing or says something else is put right; none is ever paused
 or removed here, and one that a person paused stays paused, and is complained about.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
-from typing import Final
+from typing import Final, Protocol
 
 import structlog
 from temporalio.client import (
@@ -31,17 +31,22 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from desk.errors import Unavailable
 from flotilla.accounts import accounts_with_credentials
+from flotilla.drill_schedules import make_drill_schedules
+from flotilla.reconciliation_schedules import cadences
+from flotilla.upkeep import Daily
 from infra.settings import Settings
+from infra.temporal.search_attributes import SEARCH_ATTRIBUTES, ensure_search_attributes
 from venues.registry import BUILDERS
 from workflows import names
 from workflows.guardian_messages import ExposurePolicy, GuardAccount
+from workflows.messages import Message
+from workflows.upkeep_messages import KeepTables
 
 LOOK_EVERY_S: Final = 30.0
 
 _ASK: Final = timedelta(seconds=10)
 _CATCH_UP: Final = timedelta(seconds=10)  # the least the server takes
 _LONGEST_RUN: Final = timedelta(seconds=120)
-_NOTE: Final = "Looks for orders and exposure without an owner; kept by every flotilla worker."
 
 
 class Found(StrEnum):
@@ -51,6 +56,25 @@ class Found(StrEnum):
     CHANGED = "changed"
     RIGHT = "right"
     PAUSED = "paused"
+
+
+class Kept(Protocol):
+    """A schedule that has to be there."""
+
+    @property
+    def account(self) -> Message:
+        """What its workflow is given."""
+
+    @property
+    def schedule_id(self) -> str:
+        """Id of the schedule."""
+
+    @property
+    def note(self) -> str:
+        """What a person reads beside it."""
+
+    def schedule(self) -> Schedule:
+        """The schedule as it has to be."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +90,11 @@ class Watch:
         return names.guardian_schedule_id(
             self.account.fleet, self.account.venue, self.account.account
         )
+
+    @property
+    def note(self) -> str:
+        """What a person reads beside it."""
+        return "Looks for orders and exposure without an owner; kept by every flotilla worker."
 
     def schedule(self) -> Schedule:
         """The schedule as it has to be."""
@@ -121,49 +150,70 @@ async def kept_schedules(client: Client, settings: Settings) -> AsyncIterator[No
 
     Raises Unavailable when one can be neither found nor made: nobody may quote without it.
     """
-    wanted = watches(settings)
+    daily = Daily(account=KeepTables(fleet=settings.fleet))
+    wanted: tuple[Kept, ...] = (*watches(settings), *cadences(settings), daily)
     try:
         await put_right(client, wanted)
     except RPCError as error:
-        raise Unavailable(f"the guardian's schedule cannot be made: {error.message}") from None
+        raise Unavailable(f"the brakes' schedules cannot be made: {error.message}") from None
     async with asyncio.TaskGroup() as tasks:
-        keeping = tasks.create_task(keep_schedules(client, wanted))
+        keeping = tasks.create_task(
+            keep_schedules(client, wanted, prepare=lambda: _prepare(client, settings))
+        )
         try:
             yield
         finally:
             keeping.cancel()
 
 
+async def _prepare(client: Client, settings: Settings) -> None:
+    """What a server that lost its database lacks besides: columns, and drills."""
+    await ensure_search_attributes(client, SEARCH_ATTRIBUTES)
+    await make_drill_schedules(client, settings)
+
+
+async def _nothing() -> None:
+    """Where there is nothing to prepare."""
+
+
 async def keep_schedules(
-    client: Client, wanted: Sequence[Watch], *, every_s: float = LOOK_EVERY_S
+    client: Client,
+    wanted: Sequence[Kept],
+    *,
+    every_s: float = LOOK_EVERY_S,
+    prepare: Callable[[], Awaitable[None]] = _nothing,
 ) -> None:
-    """Look again and again until cancelled; trouble is logged once and is for the next look."""
+    """Look again and again until cancelled; trouble is logged once and is for the next look.
+
+    `prepare` comes before each look: schedules cannot be made without what they refer to.
+    """
     log, trouble = structlog.get_logger("flotilla.schedules"), ""
     while True:
         await asyncio.sleep(every_s)
         try:
+            await prepare()
             await put_right(client, wanted)
             trouble = ""
         except Exception as error:  # noqa: BLE001 - a brake that fails must not end the worker
             if str(error) != trouble:
-                log.warning("guardian schedules not checked", trouble=str(error))
+                log.warning("schedules not checked", trouble=str(error))
             trouble = str(error)
 
 
-async def put_right(client: Client, wanted: Sequence[Watch]) -> dict[str, Found]:
+async def put_right(client: Client, wanted: Sequence[Kept]) -> dict[str, Found]:
     """Make or correct each schedule; how each was found, by id. Raises RPCError."""
     log = structlog.get_logger("flotilla.schedules")
     found = {}
     for watch in wanted:
         found[watch.schedule_id] = how = await _put_right(client, watch)
         if how is Found.PAUSED:
-            log.warning("the guardian is paused by hand", schedule=watch.schedule_id)
+            log.warning("a schedule is paused by hand", schedule=watch.schedule_id)
         elif how is not Found.RIGHT:
-            log.info("guardian schedule put right", schedule=watch.schedule_id, how=how.value)
+            log.info("schedule put right", schedule=watch.schedule_id, how=how.value)
     return found
 
 
-async def _put_right(client: Client, watch: Watch) -> Found:
+async def _put_right(client: Client, watch: Kept) -> Found:
     handle = client.get_schedule_handle(watch.schedule_id)
     try:
         described = await handle.describe(rpc_timeout=_ASK)
@@ -172,7 +222,7 @@ async def _put_right(client: Client, watch: Watch) -> Found:
             raise
         return await _make(client, watch)
     paused = described.schedule.state.paused
-    if await _says(client, described) == _wanted(watch):
+    if await _says(client, described, type(watch.account)) == _wanted(watch):
         return Found.PAUSED if paused else Found.RIGHT
 
     def corrected(given: ScheduleUpdateInput) -> ScheduleUpdate:
@@ -184,9 +234,9 @@ async def _put_right(client: Client, watch: Watch) -> Found:
     return Found.PAUSED if paused else Found.CHANGED
 
 
-async def _make(client: Client, watch: Watch) -> Found:
+async def _make(client: Client, watch: Kept) -> Found:
     schedule = watch.schedule()
-    schedule.state.note = _NOTE
+    schedule.state.note = watch.note
     try:
         await client.create_schedule(watch.schedule_id, schedule, rpc_timeout=_ASK)
     except ScheduleAlreadyRunningError:
@@ -194,16 +244,18 @@ async def _make(client: Client, watch: Watch) -> Found:
     return Found.MADE
 
 
-def _wanted(watch: Watch) -> tuple[object, ...]:
+def _wanted(watch: Kept) -> tuple[object, ...]:
     return _facts(watch.schedule(), watch.account)
 
 
-async def _says(client: Client, described: ScheduleDescription) -> tuple[object, ...]:
+async def _says(
+    client: Client, described: ScheduleDescription, form: type[Message]
+) -> tuple[object, ...]:
     action = described.schedule.action
     if not isinstance(action, ScheduleActionStartWorkflow):
         return ()
     try:
-        (account,) = await client.data_converter.decode(action.args, [GuardAccount])
+        (account,) = await client.data_converter.decode(action.args, [form])
     except (ValueError, RuntimeError):
         return ()
     return _facts(described.schedule, account)

@@ -6,27 +6,39 @@ import random
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+
+import structlog
 
 from activities.ports import ActivityPorts
-from desk.control_ports import KillAnswers
+from desk.book_ports import BreakBook, ReconciliationBook
+from desk.control_ports import KillAnswers, OwnershipBook
 from desk.drill_ports import DrillBook, DrillGround
-from desk.errors import ConfigurationFault
+from desk.errors import ConfigurationFault, Unavailable
+from desk.history_ports import HistoryBook
 from desk.identity import MarketId
 from desk.ports import KillBoard, LedgerReader
 from flotilla.directory import Directory
 from flotilla.failures import one_fault
 from flotilla.meter import MarketMeter
 from flotilla.panic_process import run_panic
+from flotilla.tracing import open_traces
+from flotilla.upkeep import upkeep_of
 from infra.clock import SystemClock
 from infra.kill_file import StateKillFile
 from infra.postgres.alerts import PostgresAlerts
+from infra.postgres.breaks import PostgresBreaks
 from infra.postgres.drills import PostgresDrills
 from infra.postgres.engine import open_database
 from infra.postgres.hedges import PostgresHedgeBook
+from infra.postgres.history import PostgresHistory
 from infra.postgres.kill_answers import PostgresKillAnswers
 from infra.postgres.losses import PostgresLossBook
 from infra.postgres.ownership import PostgresOwnership
+from infra.postgres.payments import PostgresPayments
 from infra.postgres.reader import PostgresLedger
+from infra.postgres.reconciliations import PostgresReconciliations
+from infra.postgres.samples import PostgresSamples
 from infra.postgres.schema import upgrade
 from infra.postgres.spool import Spool
 from infra.postgres.writer import PostgresLedgerWriter
@@ -34,6 +46,7 @@ from infra.redis.connection import open_redis
 from infra.redis.kill_board import RedisKillBoard
 from infra.redis.leases import RedisLeases
 from infra.redis.rate_shares import RedisRateShares
+from infra.saved_files import SavedFolder
 from infra.settings import Settings
 from infra.telemetry import catalogue
 from infra.telemetry.setup import Telemetry
@@ -65,6 +78,8 @@ async def open_ports(settings: Settings, telemetry: Telemetry) -> AsyncIterator[
     try:
         async with one_fault(), asyncio.TaskGroup() as tasks:
             writing = tasks.create_task(writer.run())
+            traces = open_traces(settings, clock, PostgresSamples(database), worker_name())
+            tracing = tasks.create_task(traces.run())
             rates = RedisRateShares(redis, fleet=settings.fleet)
             leases = RedisLeases(redis, fleet=settings.fleet)
             directory = Directory(tasks, settings, clock, random.SystemRandom(), rates)
@@ -84,6 +99,11 @@ async def open_ports(settings: Settings, telemetry: Telemetry) -> AsyncIterator[
                     answers=PostgresKillAnswers(database),
                     ownership=PostgresOwnership(database),
                     losses=PostgresLossBook(database),
+                    payments=PostgresPayments(database),
+                    breaks=PostgresBreaks(database),
+                    reconciliations=PostgresReconciliations(database),
+                    upkeep=upkeep_of(database, settings, alerts),
+                    break_rules=settings.rules(),
                     days=settings.days(),
                     drills=DrillGround(
                         markets=frozenset(map(MarketId.parse, settings.drill_markets)),
@@ -93,12 +113,21 @@ async def open_ports(settings: Settings, telemetry: Telemetry) -> AsyncIterator[
                     alerts=alerts,
                     clock=clock,
                     meter=lambda market: MarketMeter(telemetry, market),
+                    traces=traces,
+                    saved=SavedFolder(settings.data_dir / "saved"),
+                    holds_on_trace=settings.recovery_trace == "hold",
+                    max_unrecorded_intents=settings.max_unrecorded_intents,
+                    log=structlog.get_logger("flotilla.recovery").warning,
                 )
             finally:
                 await directory.close()
-                writing.cancel()
-                with suppress(asyncio.CancelledError):
-                    await writing
+                for job in (tracing, writing):
+                    job.cancel()
+                    with suppress(asyncio.CancelledError):
+                        await job
+                if lost := traces.unrecorded:
+                    with suppress(Unavailable):  # it is in the log by then
+                        await alerts.alert(None, "warning", lost)
     finally:
         writer.close()
         await redis.aclose()
@@ -137,6 +166,82 @@ async def open_kill_record(
     database = open_database(database_url)
     try:
         yield PostgresLedger(database), PostgresKillAnswers(database)
+    finally:
+        await database.close()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Books:
+    """The record of comparisons and of the breaks they found."""
+
+    reconciliations: ReconciliationBook
+    breaks: BreakBook
+
+
+@asynccontextmanager
+async def open_books(settings: Settings) -> AsyncIterator[Books]:
+    """The record of comparisons and breaks alone: needs Postgres, nothing else. As `open_ports`."""
+    database_url = _named("FLOTILLA_DATABASE_URL", settings.database_url)
+    await upgrade(database_url)
+    database = open_database(database_url)
+    try:
+        yield Books(
+            reconciliations=PostgresReconciliations(database), breaks=PostgresBreaks(database)
+        )
+    finally:
+        await database.close()
+
+
+@asynccontextmanager
+async def open_history(settings: Settings) -> AsyncIterator[HistoryBook]:
+    """The past, for people: needs Postgres and nothing else. Raises as `open_ports`."""
+    database_url = _named("FLOTILLA_DATABASE_URL", settings.database_url)
+    await upgrade(database_url)
+    database = open_database(database_url)
+    try:
+        yield PostgresHistory(database)
+    finally:
+        await database.close()
+
+
+@asynccontextmanager
+async def open_owned(
+    settings: Settings,
+) -> AsyncIterator[tuple[KillAnswers, OwnershipBook, ReconciliationBook]]:
+    """What was ever ours, alone: needs Postgres and nothing else. Raises as `open_ports`."""
+    database_url = _named("FLOTILLA_DATABASE_URL", settings.database_url)
+    await upgrade(database_url)
+    database = open_database(database_url)
+    try:
+        yield (
+            PostgresKillAnswers(database),
+            PostgresOwnership(database),
+            PostgresReconciliations(database),
+        )
+    finally:
+        await database.close()
+
+
+@asynccontextmanager
+async def open_breaks(settings: Settings) -> AsyncIterator[BreakBook]:
+    """The record of breaks alone: needs Postgres and nothing else. Raises as `open_ports`."""
+    database_url = _named("FLOTILLA_DATABASE_URL", settings.database_url)
+    await upgrade(database_url)
+    database = open_database(database_url)
+    try:
+        yield PostgresBreaks(database)
+    finally:
+        await database.close()
+
+
+@asynccontextmanager
+async def open_samples(settings: Settings) -> AsyncIterator[PostgresSamples]:
+    """Sampled decisions alone: needs Postgres and nothing else. Raises as `open_ports`."""
+    database_url = _named("FLOTILLA_DATABASE_URL", settings.database_url)
+    await upgrade(database_url)
+    database = open_database(database_url)
+    try:
+        yield PostgresSamples(database)
     finally:
         await database.close()
 

@@ -8,6 +8,7 @@ import difflib
 import os
 import re
 from collections.abc import Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
@@ -16,6 +17,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, Valida
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from temporalio.envconfig import ClientConfig, ClientConnectConfig
 
+from desk.break_rules import BreakRule, read_break_rules
 from desk.errors import ConfigurationFault
 from desk.trading_day import DayRule, read_start, read_zone
 from infra.embedded.directory import Addresses, discover
@@ -82,6 +84,12 @@ def _day_zone(text: str) -> str:
     return text
 
 
+def _break_rules(text: str) -> str:
+    read_break_rules(text)
+    return text
+
+
+_BreakRules = Annotated[str, AfterValidator(_break_rules)]
 _DayStart = Annotated[str, AfterValidator(_day_start)]
 _DayZone = Annotated[str, AfterValidator(_day_zone)]
 _Fleet = Annotated[str, AfterValidator(_fleet)]
@@ -117,6 +125,36 @@ class Settings(BaseSettings):
     """Seconds between two looks at an account for orders and exposure that nobody owns."""
     guardian_exposure: Literal["alarm", "flatten"] = "alarm"
     """What is done about a position that nobody owns, beside telling a person."""
+    keep_months: Annotated[int, Field(ge=1, le=240)] = 24
+    """Months that marks, comparisons and decision samples are kept."""
+    keep_orders_months: Annotated[int, Field(ge=1, le=240)] = 60
+    """Months that orders are kept; fills, payments, breaks and adjustments stay for good."""
+    reconcile_orders_every_s: Annotated[int, Field(ge=5, le=300)] = 15
+    """Seconds between two comparisons of what rests with what our books say rests."""
+    reconcile_account_every_s: Annotated[int, Field(ge=15, le=3_600)] = 60
+    """Seconds between two comparisons of positions, equity, fills, payments and sources."""
+    reconcile_tolerance: Annotated[Decimal, Field(ge=0)] = Decimal(1)
+    """Quote currency that a venue's equity may be off our books' expectation, in any case."""
+    reconcile_tolerance_bps: Annotated[Decimal, Field(ge=0, le=10_000)] = Decimal(50)
+    """The same in basis points of the worth of all positions: marks are not our mids."""
+    reconcile_untold_bps: Annotated[Decimal, Field(ge=0, le=10_000)] = Decimal(10)
+    """The same for each day, at venues that do not tell funding."""
+    reconcile_sources: Literal["auto", "hand"] = "auto"
+    """What ends a halt over sources that contradicted each other: that they agree, or a person."""
+    break_rules: _BreakRules = ""
+    """Breaks settled by rule after a while, such as `position<=0.01:venue@15m`; none by default."""
+    max_unrecorded_intents: int = Field(default=200, ge=50, le=10_000)
+    """Orders of one market that may be sent and not in PostgreSQL yet; then nothing is sent."""
+    recovery_trace: Literal["hold", "alarm"] = "hold"
+    """What follows when a crashed session's trace does not replay: a break, or an alarm only."""
+    trace: Literal["on", "off"] = "on"
+    """Whether sessions keep what they heard and decided, in `traces` under the data folder."""
+    trace_segments: int = Field(default=300, ge=2, le=100_000)
+    """How many files of 10 MB are kept of each market's decision trace."""
+    trace_days: int = Field(default=14, ge=1, le=3_650)
+    """How long a decision trace is kept at most."""
+    trace_sample: int = Field(default=50, ge=1, le=1_000_000)
+    """One in so many sends goes on record, beside everything that takes quotes away."""
     telemetry: Literal["off", "console", "otlp"] = "off"
     """Where traces and metrics go."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -160,6 +198,10 @@ class Settings(BaseSettings):
     def days(self) -> DayRule:
         """When trading days begin."""
         return DayRule.parse(self.day_start, self.day_zone)
+
+    def rules(self) -> tuple[BreakRule, ...]:
+        """Written rules that settle breaks."""
+        return read_break_rules(self.break_rules)
 
     def venue(self, name: str) -> VenueSettings:
         """Settings of one venue; with nothing in it when none were given."""

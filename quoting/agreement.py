@@ -36,14 +36,18 @@ async def agree(
     *,
     life_epoch: int,
     beat: Callable[[], None],
+    booked: Callable[[Sequence[Fill]], object] = lambda _: None,
 ) -> StandDownReport:
     """Book what is missing from the venue's history, then compare fill by fill.
 
-    The history is read whole, so that the first fill is checked as well as the last.
+    The history is read whole, so that the first fill is checked as well as the last. `booked` is
+    given it where something was missing.
     """
     for attempt in range(_TRIES):
         beat()
-        await ledger.book_fills(market, await venue.account.fills(instrument, 0))
+        history = await venue.account.fills(instrument, 0)
+        if await ledger.book_fills(market, history):
+            booked(history)
         report = await look(market, instrument, venue, ledger, life_epoch=life_epoch)
         if report.ledger_equals_venue:
             return report
@@ -73,7 +77,7 @@ async def look(
         ledger_fills=facts.fills,
         ledger_equals_venue=not difference,
         difference=difference,
-        pnl=facts.cash - facts.fees if facts.position == 0 else None,
+        pnl=facts.cash - facts.fees + facts.funding if facts.position == 0 else None,
     )
 
 

@@ -4,7 +4,7 @@ The one rule: a stage is said when it was seen, never before; the record keeps t
 """
 
 from desk.identity import MarketId
-from desk.permit import Permit
+from desk.permit import Permit, wants_answers
 from desk.ports import Clock, LedgerWriter
 from desk.records import Kill, KillAnswer, KillStage
 from desk.units import NS_PER_MS
@@ -61,7 +61,7 @@ class KillReply:
     def _say(self, stage: KillStage, seen_ns: int, evidence: str) -> None:
         now_ns = self._clock.monotonic_ns()
         seen_ms = (self._clock.wall_ns() - (now_ns - seen_ns)) // NS_PER_MS
-        for kill in self._permit.stopping:
+        for kill in filter(wants_answers, self._permit.stopping):
             self._ledger.record(self._answer(kill, stage, seen_ms, evidence))
 
     def _answer(self, kill: Kill, stage: KillStage, seen_ms: int, evidence: str) -> KillAnswer:

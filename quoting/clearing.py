@@ -6,10 +6,11 @@ to settle.
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from desk.errors import Refused, VenueError
 from desk.instrument import Instrument
+from desk.orders import VenueOrder
 from desk.ports import Clock, Venue
 
 _FIRST_WAIT_S = 0.05
@@ -18,7 +19,10 @@ _LONGEST_WAIT_S = 2.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClearReport:
-    """What was seen. `left` is what the venue still listed when giving up, None if unreadable."""
+    """What was seen. `left` is what the venue still listed when giving up, None if unreadable.
+
+    `found` are orders that rested as it began, as far as the venue still listed them.
+    """
 
     verified: bool
     attempts: int
@@ -26,6 +30,7 @@ class ClearReport:
     message: str
     confirmed_ns: int | None
     verified_ns: int | None
+    found: tuple[VenueOrder, ...] = ()
 
 
 async def clear(
@@ -90,3 +95,25 @@ def _asked_to_wait(error: VenueError) -> float:
     if isinstance(error, Refused) and error.retry_after_s is not None:
         return min(_LONGEST_WAIT_S, error.retry_after_s)
     return 0.0
+
+
+async def clear_and_tell(
+    venue: Venue,
+    instrument: Instrument,
+    clock: Clock,
+    *,
+    give_up_s: float,
+    beat: Callable[[], None] = lambda: None,
+) -> ClearReport:
+    """The same, and what rested: an order that nobody recorded is told by its id alone.
+
+    Asked for as the first cancel leaves, never before it: the list may come too late to tell all.
+    """
+    looking = asyncio.ensure_future(venue.account.open_orders(instrument))  # begins at our wait
+    try:
+        report = await clear(venue, instrument, clock, give_up_s=give_up_s, beat=beat)
+        answered = looking.done() and looking.exception() is None
+        return replace(report, found=tuple(looking.result()) if answered else ())
+    finally:
+        if not looking.cancel():
+            looking.exception()  # asked for, lest the event loop complain that nobody did

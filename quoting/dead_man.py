@@ -8,7 +8,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final, Protocol
 
@@ -16,10 +16,12 @@ from desk.control_ports import LostLeases
 from desk.errors import ConfigurationFault, Unavailable, VenueError
 from desk.identity import MarketId
 from desk.instrument import Instrument
-from desk.ports import AlertPort, Clock, LedgerWriter, Venue, VenueDirectory
+from desk.orders import VenueOrder
+from desk.ports import AlertPort, Clock, LedgerReader, LedgerWriter, Venue, VenueDirectory
 from desk.records import ControlDecision, LostLease
 from desk.units import NS_PER_MS, NS_PER_S
-from quoting.clearing import ClearReport, clear
+from quoting.clearing import ClearReport, clear_and_tell
+from quoting.journal import record_found
 from quoting.unguarded import Unguarded
 
 FIRED: Final = "dead-man fired"
@@ -54,6 +56,10 @@ class DeadManPorts(Protocol):
         """Where it is recorded, also while Postgres is away."""
 
     @property
+    def ledger(self) -> LedgerReader:
+        """Whose orders have ended."""
+
+    @property
     def alerts(self) -> AlertPort:
         """Who is told."""
 
@@ -72,6 +78,7 @@ class _Case:
     rounds: int = 0
     trouble: str = ""
     confirmed_ns: int | None = None
+    found: dict[str, VenueOrder] = field(default_factory=dict)
 
     @property
     def key(self) -> tuple[MarketId, int]:
@@ -218,9 +225,12 @@ class DeadMan:
         case.rounds += 1
         keeping = tasks.create_task(self._keep(case.lost))
         try:
-            report = await clear(venue, self._instruments[market], self._ports.clock, give_up_s=0.0)
+            report = await clear_and_tell(
+                venue, self._instruments[market], self._ports.clock, give_up_s=0.0
+            )
         finally:
             keeping.cancel()
+        case.found.update({order.venue_order_id: order for order in report.found})
         if case.confirmed_ns is None:
             case.confirmed_ns = report.confirmed_ns
         return report
@@ -272,6 +282,7 @@ class DeadMan:
     async def _conclude(self, case: _Case, report: ClearReport) -> None:
         """Record what was done and seen, then tell a person."""
         lost = case.lost
+        found = await self._end_orders(case)
         text = (
             f"the lease of epoch {lost.epoch}, held by {lost.owner}, ran out; every order was "
             "cancelled and the venue listed zero twice"
@@ -279,7 +290,7 @@ class DeadMan:
         evidence = (
             f"expired {_utc(lost.expired_at_ms)}, cancels confirmed {self._at(case.confirmed_ns)}, "
             f"listed zero twice {self._at(report.verified_ns)}, rounds {case.rounds}, "
-            f"by {self._ports.worker}"
+            f"found {', '.join(found) or 'none'}, by {self._ports.worker}"
         )
         self._ports.writer.record(
             ControlDecision(
@@ -293,6 +304,17 @@ class DeadMan:
             )
         )
         await self._tell_person(lost.market, f"{FIRED}: {text} ({evidence}); see {_RUNBOOK}")
+
+    async def _end_orders(self, case: _Case) -> tuple[str, ...]:
+        """Nothing of it rests by our books either; ids of ours that rested when it was cleared."""
+        ports, lost = self._ports, case.lost
+        found = record_found(
+            ports.writer, ports.clock, lost.market, case.found.values(), f"cleared: {FIRED}"
+        )
+        with suppress(Unavailable):  # what is left open is freed by a reconciliation
+            now_ms = ports.clock.wall_ns() // NS_PER_MS
+            await ports.ledger.end_orders(lost.market, lost.epoch, f"cleared: {FIRED}", now_ms)
+        return found
 
     async def _tell_person(self, market: MarketId, text: str) -> None:
         """Alert until it is recorded; what cannot be recorded is in the log all the same."""

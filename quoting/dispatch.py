@@ -69,13 +69,15 @@ class Dispatcher:
 
     def send(self, approved: Approved[Batch]) -> int:
         """Send a batch; returns when its bytes were handed over (monotonic nanoseconds)."""
-        answer = self._venue.execution.send(approved, self._instrument)
+        # Before its bytes leave: an order at the venue that no record knows of is nobody's.
+        market, instrument, batch = self._market, self._instrument, approved.value
+        record_sent(self._ledger, self._clock, market, instrument, self._epoch, batch)
+        answer = self._venue.execution.send(approved, instrument)
         sent_ns = self._clock.monotonic_ns()
         self.unanswered += 1
-        task = self._tasks.create_task(self._await_answer(approved.value, answer))
+        task = self._tasks.create_task(self._await_answer(batch, answer))
         self._answers.add(task)
         task.add_done_callback(self._answers.discard)
-        record_sent(self._ledger, self._clock, self._market, self._epoch, approved.value)
         return sent_ns
 
     async def settled(self) -> None:

@@ -33,14 +33,13 @@ from desk.orders import (
     TimeInForce,
 )
 from desk.ports import Clock, LedgerWriter, Venue
-from desk.records import FillSeen
 from desk.risk.approval import Approved
 from desk.risk.gate import Denied, GateContext, GateLimits, review
 from desk.risk.limits import RiskLimits
 from desk.units import BPS, NS_PER_MS, NS_PER_S, Lots, Side, Ticks
 from quoting.clearing import clear
 from quoting.exit_cost import fills_between, recent_fills, worth_and_cost
-from quoting.journal import record_answer, record_sent
+from quoting.journal import record_answer, record_fill, record_over, record_sent
 from quoting.taking import (
     best_for,
     mid_near,
@@ -185,8 +184,9 @@ class _Exit:
         after = (await venue.account.position(self._instrument)).lots
         seen = await recent_fills(venue, self._instrument, self._clock)
         fills = fills_between(known, seen)
+        mid = None if mid_x2 is None else self._instrument.price(mid_x2) / 2
         for fill in fills:
-            self._ledger.record(FillSeen(market=step.market, fill=fill))
+            record_fill(self._ledger, step.market, self._instrument, fill, mid)
         traded, cost = worth_and_cost(self._instrument, mid_x2, fills)
         (told,) = answer.orders
         return FlattenSliceReport(
@@ -199,7 +199,7 @@ class _Exit:
             maker_refused=_maker_refused(step.phase, told),
             regime=regime,
             slippage_bps=self._budget(regime),
-            mid=None if mid_x2 is None else self._instrument.price(mid_x2) / 2,
+            mid=mid,
             at_ms=self._clock.wall_ns() // NS_PER_MS,
             traded=traded,
             cost=cost,
@@ -317,7 +317,7 @@ class _Exit:
         """Send, and return only once nothing of it can trade any more."""
         step, venue, batch = self._step, self._venue, approved.value
         execution = venue.execution
-        record_sent(self._ledger, self._clock, step.market, step.epoch, batch)
+        record_sent(self._ledger, self._clock, step.market, self._instrument, step.epoch, batch)
         try:
             sending = execution.close if self._by_venue else execution.send
             answer = await sending(approved, self._instrument)
@@ -334,6 +334,7 @@ class _Exit:
             await _settle(venue, self._instrument, self._clock)
         else:
             await asyncio.sleep(venue.capabilities.settling_ms / 1_000)
+        record_over(self._ledger, self._clock, step.market, answer.orders[0], "exit is over")
         return answer
 
     async def _rest(self, order: NewOrder) -> None:

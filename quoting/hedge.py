@@ -20,11 +20,12 @@ from desk.risk.gate import Denied, GateContext, GateLimits, review
 from desk.risk.limits import RiskLimits
 from desk.units import Lots, Side
 from quoting.clearing import clear
-from quoting.journal import record_answer, record_sent
+from quoting.journal import record_answer, record_over, record_sent
 from quoting.opening import overlap_start_ms
 from quoting.taking import read_book, taking_price
 
 _TRIES = 5
+_DEEP_TRIES = 3
 _CLEAR_S = 10.0
 
 MaySend = Callable[[], Awaitable[str]]
@@ -103,6 +104,9 @@ async def read_books(
         books = HedgeBooks(position=position, venue_position=venue_position, read_ns=read_ns)
         if not books.difference and (receipt is None or receipt.shown_at(position)):
             break
+        if attempt == _TRIES - _DEEP_TRIES:
+            # A moment did not mend it: what does may be older than our last fill.
+            since_ms = overlap_start_ms(facts, deep=True)
         await asyncio.sleep(0.1 * 2**attempt)
     return books
 
@@ -134,13 +138,16 @@ async def hedge_slice(
         return _report(step, books, 0, f"denied: {verdict.message}", spent=False)
     if why := await may_send():
         return _report(step, books, 0, f"not sent: {why}", spent=False)
-    record_sent(writer, clock, step.market, step.epoch, batch)
+    record_sent(writer, clock, step.market, instrument, step.epoch, batch)
     answer = await venue.execution.send(verdict, instrument)
     record_answer(writer, clock, step.market, answer)
     await asyncio.sleep(venue.capabilities.settling_ms / 1000)
-    if answer.unresolved:
-        # Whatever of it could still trade is taken away before anybody looks.
-        await clear(venue, instrument, clock, give_up_s=_CLEAR_S)
+    # Whatever of it could still trade is taken away before anybody looks.
+    if (
+        not answer.unresolved
+        or (await clear(venue, instrument, clock, give_up_s=_CLEAR_S)).verified
+    ):
+        record_over(writer, clock, step.market, answer.orders[0], "hedge order is over")
     receipt = _receipt(step, answer)
     try:
         after = await read_books(step.market, instrument, venue, ledger, clock, receipt)

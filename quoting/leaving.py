@@ -25,6 +25,7 @@ _LEAVE_FOR = {
     Refusal.KILLED: SessionReason.KILLED,
     Refusal.BOARD: SessionReason.BOARD,
     Refusal.LEDGER: SessionReason.LEDGER,
+    Refusal.INTENTS: SessionReason.LEDGER,
     Refusal.CLOCK: SessionReason.CLOCK,
     Refusal.DEAD_MAN: SessionReason.DEAD_MAN,
 }
@@ -139,10 +140,18 @@ def killed(permit: Permit) -> Leave | None:
     return None
 
 
+def reduction(kill: Kill) -> str:
+    """Why nothing but reducing is quoted, in words."""
+    return f"only reducing, by {kill.scope}, set by {kill.by}: {kill.reason}"
+
+
 def reason_of(kills: Sequence[Kill]) -> SessionReason:
     """How a session ends that these kills end."""
-    flatten = any(kill.effect is KillEffect.FLATTEN for kill in kills)
-    return SessionReason.KILLED_FLATTEN if flatten else SessionReason.KILLED
+    effects = {kill.effect for kill in kills}
+    if KillEffect.FLATTEN in effects:
+        return SessionReason.KILLED_FLATTEN
+    # A kill stands down for good; a break only waits until it is settled.
+    return SessionReason.BREAK if effects == {KillEffect.HOLD} else SessionReason.KILLED
 
 
 def _why(permit: Permit, refusal: Refusal) -> SessionReason:

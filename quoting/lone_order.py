@@ -66,7 +66,7 @@ async def place(
     if isinstance(verdict, Denied):
         raise Refused(RejectReason.OTHER, f"our gate denied it: {verdict.message}")
     await permitted()
-    record_sent(ledger, clock, order.market, order.epoch, batch)
+    record_sent(ledger, clock, order.market, instrument, order.epoch, batch)
     outcome = await _sent(verdict, instrument, venue, permitted)
     record_answer(ledger, clock, order.market, outcome)
     answer = outcome.orders[0]

@@ -20,7 +20,6 @@ from desk.orders import (
 from desk.permit import Permit
 from desk.planning import plan
 from desk.quoting.decide import QuoteModel, QuoteTarget
-from desk.records import Kill
 from desk.risk.gate import Denied
 from desk.units import NS_PER_S
 from quoting.actions import (
@@ -47,7 +46,8 @@ from quoting.inbox import (
     Settled,
     Tick,
 )
-from quoting.leaving import Leaving
+from quoting.leaving import Leaving, reduction
+from quoting.patience import Patience
 from quoting.progress import LatencySamples, SessionProgress
 from quoting.pulls import Pulls
 from quoting.refusals import Refusals, left_stale
@@ -57,7 +57,6 @@ from quoting.sight import Sight
 from quoting.standing import Equity, Standing
 from quoting.working_orders import WorkingOrders
 
-_PATIENCE_NS = 60 * NS_PER_S
 _STALE_REST_NS = NS_PER_S
 _ASK_AGAIN_NS = NS_PER_S
 _LOST_TRACK = "orders to be replaced were gone, time after time"
@@ -66,7 +65,8 @@ _LOST_TRACK = "orders to be replaced were gone, time after time"
 class MarketLoop:
     """State of one market's quoting. `permit` is kept fresh by others and read here.
 
-    `orders`, `standing` and `gate` may be read by others and are changed here alone.
+    `orders`, `standing`, `gate` and `reason` (why it does what it does, in words) may be read by
+    others and are changed here alone.
     """
 
     def __init__(self, setup: LoopSetup, permit: Permit) -> None:
@@ -100,9 +100,9 @@ class MarketLoop:
         )
         self._rules = setup.rules
         self._slow_rules = replace(self._rules, debounce_ns=2 * self._rules.debounce_ns)
-        self._phase, self._reason = Phase.WAITING, "no book yet"
+        self._phase, self.reason = Phase.WAITING, "no book yet"
         self._now_ns = 0
-        self._waiting_since_ns: int | None = None
+        self._patience = Patience()
         self._last_sent_ns = 0
         self._caused_ns: int | None = None
         self._resnapshot: str | None = None
@@ -165,7 +165,7 @@ class MarketLoop:
         if self._phase is Phase.LEAVING:
             return []
         if leaving := self._leaving_now(now_ns):
-            self._phase, self._reason = Phase.LEAVING, leaving.message
+            self._phase, self.reason = Phase.LEAVING, leaving.message
             return [leaving]
         self._obey_reduce_only()
         if self._resnapshot is not None:
@@ -192,13 +192,13 @@ class MarketLoop:
         kill, before = self.permit.reduce_only, self._only_reducing
         self._only_reducing = kill is not None
         if kill is not None and not before and self.orders.open:
-            self._pulls.wanted = _reduction(kill)
+            self._pulls.wanted = reduction(kill)
 
     def _go_on(self, now_ns: int) -> list[Action]:
-        trouble = self._health.trouble(now_ns) or self._nobody_else() or self._leaving.doubt
+        trouble = self._health.trouble(now_ns) or self._sight.trouble or self._leaving.doubt
         if trouble:
             return self._wait(trouble, now_ns)
-        self._waiting_since_ns = None
+        self._patience.renew()
         if self.orders.unresolved:
             return self._pull("an outcome is unknown")
         return self._quote(now_ns)
@@ -210,10 +210,8 @@ class MarketLoop:
         return [*(AskFate(one) for one in asked), *(Withdraw(one) for one in orphans)]
 
     def _wait(self, trouble: str, now_ns: int) -> list[Action]:
-        self._reason = trouble
-        if self._waiting_since_ns is None:
-            self._waiting_since_ns = now_ns
-        if now_ns - self._waiting_since_ns > _PATIENCE_NS:
+        self.reason = trouble
+        if self._patience.ends(now_ns):
             self._phase = Phase.LEAVING
             return [Leave(SessionReason.FEED, trouble)]
         if self.orders.open:
@@ -221,18 +219,15 @@ class MarketLoop:
         self._phase = Phase.WAITING
         return []
 
-    def _nobody_else(self) -> str:
-        return "book: nobody but us quotes a side" if self._sight.nobody_else else ""
-
     def _pull(self, reason: str) -> list[Action]:
         """Cancel first, then look: everything goes, and nothing is sent until it is verified."""
-        self._reason = reason
+        self.reason = reason
         if self._phase is Phase.CLEARING or not self.orders.open:
             return []
         return self._clear(reason)
 
     def _clear(self, reason: str) -> list[Action]:
-        self._phase, self._reason = Phase.CLEARING, reason
+        self._phase, self.reason = Phase.CLEARING, reason
         self._refusals.start_over()
         self._pulls.begin(reason)
         return [ClearAll(reason)]
@@ -243,10 +238,12 @@ class MarketLoop:
             # What rests grows stale meanwhile; cancels have a budget of their own.
             long = self._refusals.rest_left_ns(now_ns) > _STALE_REST_NS
             return self._pull("told to wait") if long else []
-        if self._awaits_answer() or self._refusals.stale_view(self._sight.heard_ns, now_ns):
+        # A target would be in vain: nothing replaces a ladder whose outcome is open.
+        awaits = self._rules.atomic_ladder and self.orders.busy
+        if awaits or self._refusals.stale_view(self._sight.heard_ns, now_ns):
             return []
         target = self._target(now_ns)
-        self._reason = target.reason
+        self.reason = target.reason
         if not target.levels:
             # An empty ladder is not known to be a cancel everywhere (ocx.md section 4.3).
             return self._pull(target.reason)
@@ -272,6 +269,9 @@ class MarketLoop:
         if isinstance(verdict, Denied):
             self._refusals.denied(verdict, now_ns)
             return self._pull(f"denied: {verdict.message}")
+        if refusal := self.permit.refusal_to_send(len(planned.batch.orders)):
+            self._phase, self.reason = Phase.LEAVING, self.permit.explain(refusal)
+            return [Leave(SessionReason.LEDGER, self.reason)]
         self._cycle += 1
         self._requotes += 1
         self._last_sent_ns = now_ns
@@ -279,10 +279,6 @@ class MarketLoop:
         self.orders.sent(planned.batch)
         self._pulls.sent(planned.batch.batch_id)
         return [SendBatch(verdict, self._caused_ns)]
-
-    def _awaits_answer(self) -> bool:
-        """Whether a target would be in vain: nothing replaces a ladder whose outcome is open."""
-        return self._rules.atomic_ladder and self.orders.busy
 
     def _target(self, now_ns: int) -> QuoteTarget:
         # The venue's word and the sum of fills differ while one of them is late.
@@ -293,7 +289,7 @@ class MarketLoop:
             target = self._refusals.allowed(target, inventory, now_ns)
         else:
             sure = self.standing.certain
-            target = self._refusals.allowed(target, sure, now_ns, forbidden=_reduction(kill))
+            target = self._refusals.allowed(target, sure, now_ns, forbidden=reduction(kill))
         if slowed := self._breakers.said:
             target = replace(target, reason="; ".join(filter(None, (target.reason, slowed))))
         return target
@@ -361,6 +357,12 @@ class MarketLoop:
         mid_x2 = self._sight.stood_x2
         return None if mid_x2 is None else self.standing.equity(mid_x2)
 
+    @property
+    def mid(self) -> Decimal | None:
+        """The mid of this moment, quote currency; None without a book."""
+        mid_x2 = self._sight.mid_x2
+        return None if mid_x2 is None else self._setup.instrument.tick_size * mid_x2 / 2
+
     def progress(self, latency: LatencySamples) -> SessionProgress:
         """Picture of this moment for heartbeats and the market's page."""
         mid_x2, instrument = self._sight.mid_x2, self._setup.instrument
@@ -369,7 +371,7 @@ class MarketLoop:
         return SessionProgress(
             epoch=self._setup.epoch,
             phase=self._phase.value,
-            reason=self._reason,
+            reason=self.reason,
             cycles=self._cycle,
             requotes=self._requotes,
             fills=self.standing.fills,
@@ -391,7 +393,3 @@ class MarketLoop:
             round_trip_p95_ms=self._breakers.p95_ms,
             usual_round_trip_ms=self._breakers.usual_ms,
         )
-
-
-def _reduction(kill: Kill) -> str:
-    return f"only reducing, by {kill.scope}, set by {kill.by}: {kill.reason}"

@@ -10,19 +10,22 @@ from dataclasses import dataclass
 
 from desk.identity import MarketId
 from desk.instrument import Instrument
+from desk.orders import Fill
 from desk.ports import Clock, LedgerReader, Venue
 from desk.records import LedgerFacts
 from quoting.clearing import clear
 
 _TRIES = 4
 _OVERLAP_MS = 60_000
+_DEEP_OVERLAP_MS = 86_400_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opening:
     """Where a session starts from. `difference` is empty when books and venue agree.
 
-    Fills traded before `known_since_ms`, or with an id in `known`, are booked already.
+    Fills traded before `known_since_ms`, or with an id in `known`, are booked already. `fills` are
+    those of the venue's history that were compared, booked here or before.
     """
 
     facts: LedgerFacts
@@ -31,6 +34,7 @@ class Opening:
     cleared: bool
     difference: str
     backfilled: int
+    fills: tuple[Fill, ...] = ()
 
 
 async def open_books(
@@ -62,6 +66,9 @@ async def open_books(
             difference = ""
             break
         difference = f"ledger has {facts.position} lots, the venue {position.lots}"
+        if attempt:
+            # A moment did not mend it: what does may be older than our last fill.
+            since_ms = min(since_ms, overlap_start_ms(facts, deep=True))
         await asyncio.sleep(0.1 * 2**attempt)
     return Opening(
         facts=facts,
@@ -70,9 +77,10 @@ async def open_books(
         cleared=report.verified,
         difference=difference,
         backfilled=backfilled,
+        fills=tuple(fills),
     )
 
 
-def overlap_start_ms(facts: LedgerFacts) -> int:
-    """From when on to ask the venue for fills: a minute before our last one."""
-    return max(0, (facts.last_trade_ms or 0) - _OVERLAP_MS)
+def overlap_start_ms(facts: LedgerFacts, *, deep: bool = False) -> int:
+    """From when on to ask the venue for fills: a minute before our last one, or a day."""
+    return max(0, (facts.last_trade_ms or 0) - (_DEEP_OVERLAP_MS if deep else _OVERLAP_MS))

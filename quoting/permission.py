@@ -1,11 +1,12 @@
-"""Asking before acting: the kills in force, and the lease."""
+"""Asking before acting: the kills in force, the bound on unrecorded orders, and the lease."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
 from desk.errors import Unavailable
 from desk.identity import MarketId
-from desk.ports import KillBoard, LeasePort, LedgerReader
+from desk.permit import Permit
+from desk.ports import KillBoard, LeasePort, LedgerReader, LedgerWriter
 from desk.records import Kill
 
 _POLL_S = 0.1
@@ -21,6 +22,14 @@ async def standing_kills(
     except Unavailable:
         await board.rearm(await ledger.active_kills())
         return await board.kills(market)
+
+
+def why_too_many_unrecorded(writer: LedgerWriter, market: MarketId, most: int) -> str:
+    """Why one more order may not be sent before Postgres has others; empty when it may."""
+    permit = Permit(max_clock_offset_ms=0, max_ledger_behind_s=0, max_unrecorded_intents=most)
+    permit.count_intents(writer.unrecorded(market))
+    refusal = permit.refusal_to_send(1)
+    return "" if refusal is None else permit.explain(refusal)
 
 
 async def wait_for_lease(

@@ -15,7 +15,7 @@ from desk.identity import MarketId
 from desk.instrument import Instrument
 from desk.lifecycle import SessionReason, quotes_again
 from desk.ports import Clock, KillBoard, KillFile, LeasePort, LedgerWriter, Venue
-from desk.records import EquityMark, FillSeen
+from desk.records import EquityMark
 from desk.units import NS_PER_MS, NS_PER_S
 from quoting.actions import Action, AskFate, ClearAll, Leave, Resnapshot, SendBatch, Withdraw
 from quoting.answering import KillReply
@@ -24,8 +24,11 @@ from quoting.dispatch import Dispatcher, SessionMeter
 from quoting.funds import AccountFunds
 from quoting.gates import Gates
 from quoting.inbox import AuditBegun, Audited, Cleared, Inbox, InboxEvent, Tick
+from quoting.journal import record_ended, record_fill
 from quoting.loop import MarketLoop
 from quoting.progress import LatencySamples, SessionProgress
+from quoting.saved_state import StateKeeper
+from quoting.session_trace import SessionTrace, broken_down
 from quoting.watch import Watch
 
 _TICK_S = 0.1
@@ -53,6 +56,8 @@ class SessionPorts:
     meter: SessionMeter
     gates: Gates = field(default_factory=Gates)
     funds: AccountFunds = field(default_factory=AccountFunds)
+    trace: SessionTrace | None = None
+    keeper: StateKeeper | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +130,9 @@ class Session:
                 self._dispatcher = self._make_dispatcher(tasks)
                 background = [tasks.create_task(job) for job in self._jobs()]
                 leave = await self._until_left()
+                if trace := self._ports.trace:
+                    now_ns = self._ports.clock.monotonic_ns()
+                    trace.told_to_leave(leave, now_ns, broken_down(background))
                 report = await _undisturbed(self._leave_market(background))
         except BaseExceptionGroup:
             # A bug in one of our own tasks: what it left at the venue goes first.
@@ -154,6 +162,9 @@ class Session:
         try:
             self._step(events)
         except Exception as error:  # noqa: BLE001 - a bug must end the session, whatever it is
+            if trace := self._ports.trace:
+                said = f"{type(error).__name__} {error}"
+                trace.failed(self._ports.clock.monotonic_ns(), said)
             # Called from the event loop, which would only log it and leave the quotes resting.
             if self._left is not None and not self._left.done():
                 fault = RuntimeError(f"the step failed: {type(error).__name__} {error}")
@@ -161,16 +172,28 @@ class Session:
                 self._left.set_exception(fault)
 
     def _step(self, events: list[InboxEvent]) -> None:
-        clock, loop = self._ports.clock, self._loop
+        clock, loop, trace = self._ports.clock, self._loop, self._ports.trace
         loop.permit.kill_file = self._ports.kill_file.present()
+        loop.permit.count_intents(self._ports.ledger.unrecorded(self._market))
+        if trace is not None:
+            trace.begins(events)
         for event in events:
             if isinstance(event, Cleared) and event.verified:
                 self._pulling_since_ns = None
             for fill in loop.apply(event):
-                self._ports.ledger.record(FillSeen(market=self._market, fill=fill))
+                record_fill(self._ports.ledger, self._market, self._instrument, fill, loop.mid)
                 self._ports.meter.filled()
-        for action in loop.decide(clock.monotonic_ns()):
+        self._record_gone()
+        now_ns = clock.monotonic_ns()
+        actions = loop.decide(now_ns)
+        if trace is not None:
+            trace.took(now_ns, actions, loop.reason)
+        for action in actions:
             self._perform(action)
+
+    def _record_gone(self) -> None:
+        for client_order_id, how in self._loop.orders.take_gone():
+            record_ended(self._ports.ledger, self._ports.clock, self._market, client_order_id, how)
 
     def _perform(self, action: Action) -> None:
         assert self._dispatcher is not None  # noqa: S101 - set before the inbox is fed
@@ -215,6 +238,7 @@ class Session:
             self._marks(),
             self._audits(),
             self._funds(),
+            self._saves(),
             self._watch.lease(),
             self._watch.board(),
             self._watch.board_changes(),
@@ -253,6 +277,8 @@ class Session:
     async def _leave_market(self, background: Sequence[asyncio.Task[None]]) -> ClearReport:
         """Send nothing more, cancel everything, hear late fills out, and end our own tasks."""
         self._loop.leave()
+        if trace := self._ports.trace:
+            trace.left()
         unanswered = self._dispatcher.unanswered if self._dispatcher is not None else 0
         self._reply.gate_closed(unanswered)
         on_its_way = unanswered > 0 or self._loop.orders.unbooked
@@ -266,9 +292,19 @@ class Session:
         self._reply.cleared(report)
         await asyncio.sleep(_LATE_FILLS_S)
         self._inbox.close()
+        if report.verified:
+            # What was still open to us is gone as well; nothing rests by our books either.
+            self._loop.orders.cleared()
+            self._record_gone()
         await self._ports.ledger.flush(self._loop.permit.max_ledger_behind_s)
         await _end(background)
+        if keeper := self._ports.keeper:
+            await keeper.close(self._loop, self.progress(), left=report.verified)
         return report
+
+    async def _saves(self) -> None:
+        if keeper := self._ports.keeper:
+            await keeper.run(self._loop, self.progress)
 
     async def _booked(self) -> None:
         """Wait until the end of everything sent was told, or is no longer to be expected."""

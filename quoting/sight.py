@@ -35,9 +35,9 @@ class Sight:
         self.heard_ns = 0
 
     @property
-    def nobody_else(self) -> bool:
-        """Whether nobody but us quotes a side."""
-        return self._touch is None
+    def trouble(self) -> str:
+        """Why no price can be made now; empty when one can."""
+        return "book: nobody but us quotes a side" if self._touch is None else ""
 
     @property
     def stood_x2(self) -> int | None:
@@ -61,7 +61,7 @@ class Sight:
 
     def view(self, inventory: Lots) -> View:
         """What prices are made from; only while somebody else quotes both sides."""
-        assert self._touch is not None  # noqa: S101 - `nobody_else` was asked before
+        assert self._touch is not None  # noqa: S101 - `trouble` was asked before
         best_bid, best_ask = self._touch
         return View(
             best_bid=best_bid,

@@ -25,8 +25,8 @@ class Equity:
 class Standing:
     """One market's position and cash since ever, continued from the ledger's folds.
 
-    PnL is cash received for fills, minus fees, plus the position valued at the mid: the same sum
-    the position fold gives, without needing every old fill.
+    PnL is cash received for fills and as funding, minus fees, plus the position valued at the mid:
+    the same sum the position fold gives, without needing every old fill.
     """
 
     def __init__(
@@ -39,18 +39,30 @@ class Standing:
     ) -> None:
         self._instrument = instrument
         self._unit = instrument.tick_size * instrument.lot_size * instrument.multiplier
-        self._cash = facts.cash - facts.fees
+        self._cash = facts.cash - facts.fees + facts.funding
         self._peak = facts.peak_pnl
         self._known_since_ms = known_since_ms
         self._known = set(known)
         self.folded: Lots = facts.position
         self.position: Lots = facts.position
         self.fills = 0
+        self.newest_trade: tuple[str, int] | None = None
+        """Id and unix milliseconds of the fill heard last in this session."""
 
     @property
     def in_step(self) -> bool:
         """Whether the venue's position equals the sum of our fills."""
         return self.position == self.folded
+
+    @property
+    def cash(self) -> Decimal:
+        """What fills paid, fees taken off and funding added, quote currency."""
+        return self._cash
+
+    @property
+    def peak(self) -> Decimal | None:
+        """The highest PnL so far, None before the first."""
+        return self._peak
 
     @property
     def certain(self) -> Lots:
@@ -68,6 +80,7 @@ class Standing:
         notional = self._unit * (fill.price * fill.lots)
         self._cash += (notional if fill.side is Side.SELL else -notional) - fill.fee
         self.fills += 1
+        self.newest_trade = fill.trade_id, fill.traded_at_ms
         return True
 
     def equity(self, mid_x2: int) -> Equity:

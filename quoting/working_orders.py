@@ -30,6 +30,8 @@ _RESTING: Final = WorkingState.RESTING
 _CANCELLING: Final = WorkingState.CANCELLING
 _UNRESOLVED: Final = WorkingState.UNRESOLVED
 _SETTLING: Final = WorkingState.SETTLING
+_FILLED: Final = "filled"
+_REFUSED: Final = "refused"
 _ANSWERED = frozenset({_IN_FLIGHT, _CANCELLING})
 
 
@@ -49,6 +51,7 @@ class WorkingOrders:
         self._ended: set[str] = set()
         self._asks: dict[str, int] = {}
         self._unseen: dict[str, int] = {}
+        self._gone: list[tuple[str, str]] = []
         self.unattributed = 0
 
     @property
@@ -81,6 +84,14 @@ class WorkingOrders:
     def knows(self, client_id: str) -> bool:
         """Whether this order may rest or fill as far as we know."""
         return client_id in self._open
+
+    def take_gone(self) -> list[tuple[str, str]]:
+        """Orders that rest no more since this was asked last, and how each ended.
+
+        Those that the venue refused at once are left out: they never rested.
+        """
+        gone, self._gone = self._gone, []
+        return gone
 
     # --- what we did -------------------------------------------------------------------------
 
@@ -135,7 +146,8 @@ class WorkingOrders:
             self._open[client_id] = _changed(working, _SETTLING, unheard)
             self._asks[client_id] = now_ns + _SETTLE_NS
         else:
-            self._close(client_id)
+            why = update.reason.value if update.reason is not None else "cancelled"
+            self._close(client_id, why if working.remaining else _FILLED)
 
     def filled(self, fill: Fill) -> None:
         """Take a fill off the order it belongs to.
@@ -153,9 +165,12 @@ class WorkingOrders:
         left: Lots = working.remaining - fill.lots
         if left > 0:
             self._open[client_id] = _changed(working, working.state, left)
+        elif fill.client_order_id is None and self._may_be_anothers(fill):
+            # Nobody may say that it ended before the venue was asked; until then it counts whole.
+            self.doubt(client_id, 0)
         else:
             self._ended.add(client_id)
-            self._close(client_id)
+            self._close(client_id, _FILLED)
 
     def settled(self, client_id: str, now_ns: int, *, resting: bool) -> str | None:
         """The venue was asked, and the fills it knows of were heard before this.
@@ -171,7 +186,7 @@ class WorkingOrders:
             self._asks[client_id] = now_ns + _CONFIRM_NS
             return client_id
         else:
-            self._close(client_id)
+            self._close(client_id, "not at the venue")
         return None
 
     def _look_again(self, client_id: str) -> bool:
@@ -189,7 +204,7 @@ class WorkingOrders:
     def cleared(self) -> None:
         """A cancel-all was confirmed by listing: nothing rests."""
         for client_id in list(self._open):
-            self._close(client_id)
+            self._close(client_id, "cleared")
 
     # --- what follows from it ----------------------------------------------------------------
 
@@ -205,7 +220,7 @@ class WorkingOrders:
         return due
 
     def doubt(self, client_id: str, now_ns: int) -> None:
-        """A resting order was missing from the venue's list: one confirming question settles it."""
+        """A resting order may be gone: one confirming question to the venue settles it."""
         working = self._open.get(client_id)
         if working is not None and working.state is _RESTING:
             self._set(client_id, _SETTLING)
@@ -253,7 +268,7 @@ class WorkingOrders:
             # An update ends it; a cancel may be repeated, so not knowing is no danger.
             self._asks[client_id] = now_ns + _CONFIRM_NS
         elif gone:
-            self._close(client_id)
+            self._close(client_id, "cancelled")
         else:
             self._set(client_id, _UNRESOLVED)
 
@@ -286,24 +301,33 @@ class WorkingOrders:
         elif answer.reason is RejectReason.DUPLICATE:
             self._set(client_id, _UNRESOLVED)
         else:
-            self._close(client_id)
+            self._close(client_id, _REFUSED)
 
     def _set(self, client_id: str, state: WorkingState) -> None:
         working = self._open.get(client_id)
         if working is not None:
             self._open[client_id] = _changed(working, state, working.remaining)
 
-    def _close(self, client_id: str) -> None:
+    def _close(self, client_id: str, how: str) -> None:
         self._asks.pop(client_id, None)
         working = self._open.pop(client_id, None)
         if working is None:
             return
+        if how is not _REFUSED:
+            self._gone.append((client_id, how))
         self._unseen.pop(client_id, None)
         self._closed[client_id] = working.order
         while len(self._closed) > _KEEP_CLOSED:
             oldest = next(iter(self._closed))
             del self._closed[oldest]
             self._ended.discard(oldest)
+
+    def _may_be_anothers(self, fill: Fill) -> bool:
+        """Whether an order that ended for another reason may have been filled before it did."""
+        return any(
+            order.side is fill.side and order.price == fill.price and client_id not in self._ended
+            for client_id, order in self._closed.items()
+        )
 
     def _match(self, fill: Fill) -> str | None:
         # A maker fill happens at the order's own price; newest closed orders are tried last.

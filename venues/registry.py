@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Protocol, cast
 
 from desk.errors import ConfigurationFault
-from desk.ports import Clock, RateShares, Venue
+from desk.ports import Clock, Venue
+from desk.rate_ports import RateShares
 
 BUILDERS: Mapping[str, str] = {
     "ocx": "venues.ocx:build",

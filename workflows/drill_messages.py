@@ -6,25 +6,16 @@ from typing import Annotated
 from pydantic import Field
 
 from desk.drills import DrillKind
-from desk.identity import MarketId
-from workflows.messages import Message, Money, Name
+from workflows.messages import AboutMarket, Message, Money, Name
 
 
-class StartDrill(Message):
+class StartDrill(AboutMarket):
     """Input of DrillWorkflow: `{"kind": "kill", "venue": "ocx", "symbol": "BTC-PERP"}`."""
 
     kind: DrillKind
-    venue: Name
-    symbol: Name
     account: Name = "drill"
-    fleet: Name = "main"
     within_s: Annotated[int, Field(ge=1, le=600)] = 15
     max_notional: Money = Decimal(1_000)
-
-    @property
-    def market(self) -> MarketId:
-        """The market that is drilled."""
-        return MarketId(self.venue, self.account, self.symbol)
 
 
 class DrillResult(Message):

@@ -10,10 +10,9 @@ from typing import Annotated, Final
 from pydantic import Field, model_validator
 
 from desk.flattening import FlattenPlan, FlattenProgress, Regime
-from desk.identity import MarketId
 from desk.risk.limits import RiskLimits
 from quoting.agreement import StandDownReport
-from workflows.messages import FinalFacts, FlattenStep, Message, Money, Name, not_positive
+from workflows.messages import AboutMarket, FinalFacts, FlattenStep, Message, Money, not_positive
 
 LONGEST_REASON: Final = 400
 LONGEST_NAME: Final = 64
@@ -65,7 +64,7 @@ class CarriedFlatten(Message):
     stop: StopFlatten | None = None
 
 
-class StartFlatten(Message):
+class StartFlatten(AboutMarket):
     """Input of FlattenWorkflow: `{"venue": "ocx", "symbol": "BTC-PERP"}` is enough.
 
     `slippage_bps` is the budget of an order beyond the best price in a calm market,
@@ -73,10 +72,6 @@ class StartFlatten(Message):
     each slice rest at our touch for so long first. The caps on one order make it smaller.
     """
 
-    venue: Name
-    symbol: Name
-    account: Name = "main"
-    fleet: Name = "main"
     reason: Said = "asked by the operator"
     by: str = "operator"
     slices: Annotated[int, Field(ge=1, le=50)] = 5
@@ -97,11 +92,6 @@ class StartFlatten(Message):
         if problems:
             raise ValueError("; ".join(problems))
         return self
-
-    @property
-    def market(self) -> MarketId:
-        """The market this is about."""
-        return MarketId(self.venue, self.account, self.symbol)
 
     @property
     def plan(self) -> FlattenPlan:

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field
 
 from activities.kill_messages import KillStanding, MarketAnswer
 from desk.records import LOSS, Kill, KillEffect
-from desk.scopes import checked_scope
+from desk.scopes import checked_scope, why_by_break
 from workflows.messages import Message, Name, Request
 
 _LATEST_MS = 4_102_444_800_000  # 2100-01-01
@@ -23,7 +23,14 @@ def _checked_moment(at_ms: int) -> int:
     )
 
 
+def _for_people(scope: str) -> str:
+    if why := why_by_break(checked_scope(scope)):
+        raise ValueError(why.removeprefix("scope: "))
+    return checked_scope(scope)
+
+
 Scope = Annotated[str, AfterValidator(checked_scope)]
+OpenScope = Annotated[str, AfterValidator(_for_people)]
 Words = Annotated[str, Field(min_length=1, max_length=1_000)]
 Moment = Annotated[int, AfterValidator(_checked_moment)]
 
@@ -34,7 +41,7 @@ class KillRequest(Request):
     With `flatten` the positions are traded to zero. `at_ms` makes two tellings one kill.
     """
 
-    scope: Scope
+    scope: OpenScope
     flatten: bool = False
     at_ms: Moment | None = None
 
@@ -55,7 +62,7 @@ class LiftKill(Message):
     Kills of loss limits end by themselves; `early` lifts one before that.
     """
 
-    scope: Scope
+    scope: OpenScope
     by: Words
     reason: Words
     early: bool = False

@@ -13,7 +13,6 @@ from temporalio.exceptions import (
     ActivityError,
     ApplicationError,
     ChildWorkflowError,
-    FailureError,
     WorkflowAlreadyStartedError,
 )
 
@@ -66,12 +65,13 @@ class MarketWorkflow:
         self._asks = MarketAsks(start, self._record)
         self._wake = False
         self._resumed = False
+        self._break_news, self._break_looks = False, 0
 
     @workflow.run
     async def run(self, start: StartMarket) -> MarketResult:  # noqa: ARG002 - taken in __init__
         """Live until stopped; continue as new after each session window."""
         if self._record.life_epoch == 0:
-            self._check_id()
+            self._asks.check_id()
             await self._open()
         while self._record.state is not MarketState.STOPPED:
             await self._continue_if_long()
@@ -88,16 +88,6 @@ class MarketWorkflow:
 
     # --- what each state means -------------------------------------------------------------
 
-    def _check_id(self) -> None:
-        """The workflow id is what makes a second owner impossible, so it must be the market's."""
-        wanted, given = names.market_workflow_id(self._record.market), workflow.info().workflow_id
-        if given != wanted:
-            raise ApplicationError(
-                f"workflow id: '{given}' is not this market's; start it again as '{wanted}'",
-                type="ConfigurationFault",
-                non_retryable=True,
-            )
-
     async def _open(self) -> None:
         self._note(MarketState.STARTING, "start requested")
         report = await self._asks.preflight()
@@ -109,6 +99,7 @@ class MarketWorkflow:
             await self._move(wanted, self._record.reason)
             return
         self._wake = self._resumed = False  # what was said so far is in the record already
+        self._break_news, self._break_looks = False, 0
         handle = self._asks.session()
         await workflow.wait_condition(lambda: handle.done() or self._wake)
         asked = not handle.done()
@@ -153,7 +144,10 @@ class MarketWorkflow:
 
     async def _wait(self) -> None:
         record, holding = self._record, self._record.state is MarketState.HOLDING
-        if not await self._let_go_within(self._rest_seconds()):
+        in_time = await self._let_go_within(self._rest_seconds())
+        if self._told() or (record.waits_for_break and not in_time):
+            await self._look_at_break()
+        if not in_time:
             record.holds += holding
             if record.uncleared and not holding:
                 record.uncleared = not await self._clear_once()
@@ -170,8 +164,22 @@ class MarketWorkflow:
         record = self._record
         if record.state is MarketState.HOLDING:
             return cool_down_seconds(record.held_for, record.holds, self._start.fill_freeze_ms)
-        # Paused is said on evidence too: what may rest is looked for until it is gone.
-        return policies.CLEAR_AGAIN.total_seconds() if record.uncleared else None
+        if record.uncleared:
+            # Paused is said on evidence too: what may rest is looked for until it is gone.
+            return policies.CLEAR_AGAIN.total_seconds()
+        return policies.break_look_s(self._break_looks) if record.waits_for_break else None
+
+    def _told(self) -> bool:
+        return self._break_news and self._record.waits_for_break
+
+    async def _look_at_break(self) -> None:
+        """Go on when no break holds this market any more; who was to tell it may have died."""
+        self._break_news, self._break_looks = False, self._break_looks + 1
+        held = await self._asks.break_holding()
+        if held == "":
+            self._record.break_over()
+        elif held:
+            self._show(f"held until it is settled: {held}")
 
     def _abandoned(self) -> bool:
         return self._record.exit_abandoned
@@ -180,7 +188,7 @@ class MarketWorkflow:
         """By a workflow of its own, which goes on whatever becomes of this one."""
         tries = 0
         if self._abandoned():
-            await self._stop_exit()  # said while the run before this one ended
+            await self._asks.stop_exit()  # said while the run before this one ended
         while not self._abandoned():
             try:
                 handle = await workflow.start_child_workflow(
@@ -198,7 +206,7 @@ class MarketWorkflow:
                 self._show("waiting for the flatten that somebody else began")
                 await self._woken_within(pause_s(1, tries))
                 if self._abandoned():
-                    await self._stop_exit()
+                    await self._asks.stop_exit()
             except ChildWorkflowError as error:
                 self._show(f"the flatten ended, it is begun again: {error.cause or error}")
                 await self._woken_within(pause_s(1, tries))
@@ -214,17 +222,10 @@ class MarketWorkflow:
         await workflow.wait_condition(lambda: handle.done() or self._abandoned())
         stopped = not handle.done()
         if stopped:
-            await self._stop_exit()
+            await self._asks.stop_exit()
         self._record.took_flatten(await handle)
         # Somebody may have asked for it anew after all.
         return not stopped or self._abandoned()
-
-    async def _stop_exit(self) -> None:
-        running = workflow.get_external_workflow_handle(
-            names.flatten_workflow_id(self._record.market)
-        )
-        with suppress(FailureError):  # it has ended
-            await running.signal(FlattenWorkflow.stop, self._record.exit_stop())
 
     async def _stand_down(self) -> None:
         owner, tries = self._owner("stand-down"), 0
@@ -280,16 +281,7 @@ class MarketWorkflow:
     def _note(self, state: MarketState, reason: str) -> None:
         record = self._record
         record.note(state, reason, workflow.now().isoformat())
-        workflow.upsert_search_attributes(
-            [
-                names.VENUE.value_set(record.market.venue),
-                names.MARKET.value_set(record.market.symbol),
-                names.MARKET_STATE.value_set(state.value),
-                names.FLEET_ID.value_set(self._start.fleet),
-                names.HALTED.value_set(state not in _LIVE),
-                names.PNL_QUOTE.value_set(float(record.progress.pnl) if record.progress else 0.0),
-            ]
-        )
+        self._asks.mark(live=state in _LIVE)
         self._show(reason)
 
     async def _woken_within(self, seconds: int | None) -> bool:
@@ -308,7 +300,8 @@ class MarketWorkflow:
         timeout = None if seconds is None else timedelta(seconds=seconds)
         try:
             await workflow.wait_condition(
-                lambda: self._resumed or self._record.wanted() is not resting, timeout=timeout
+                lambda: self._resumed or self._told() or self._record.wanted() is not resting,
+                timeout=timeout,
             )
         except TimeoutError:
             return False
@@ -374,6 +367,12 @@ class MarketWorkflow:
             self._resumed = self._wake = True
         else:
             self._show('not resumed: say who resumes it, {"by": "ana"}')
+
+    @workflow.signal(description="Sent when a break was settled; not for people.")
+    def break_settled(self, *said: object) -> None:
+        """See whether this market, if it waits for a break, may go on."""
+        del said
+        self._break_news = True
 
     @workflow.signal(description="Sent by the running session; not for people.")
     def report(self, *said: object) -> None:

@@ -1,13 +1,15 @@
-"""What a market's workflow asks of the world: one method an activity, with its time-outs.
+"""What a market's workflow asks of the world, with time-outs, and by what the world knows it.
 
 Decides nothing; an answer goes back to the caller, who keeps it in the record.
 """
 
+from contextlib import suppress
 from datetime import timedelta
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError
+from temporalio.exceptions import ActivityError, ApplicationError, FailureError
 
+from activities.breaks import BreakActivities
 from activities.loss_messages import LatchMarketInput
 from activities.losses import LossActivities
 from activities.market import MarketActivities
@@ -22,7 +24,8 @@ from activities.messages import (
 )
 from desk.lifecycle import OnWorkerDeath
 from quoting.agreement import StandDownReport
-from workflows import policies
+from workflows import names, policies
+from workflows.flatten import FlattenWorkflow
 from workflows.messages import StartMarket
 from workflows.record import MarketRecord
 
@@ -39,6 +42,30 @@ class MarketAsks:
         """How often the server begins one session before it is the workflow's turn again."""
         once = self._start.on_worker_death is OnWorkerDeath.FLATTEN
         return 1 if once else policies.SESSION_ATTEMPTS
+
+    def check_id(self) -> None:
+        """The workflow id is what makes a second owner impossible, so it must be the market's."""
+        wanted, given = names.market_workflow_id(self._record.market), workflow.info().workflow_id
+        if given != wanted:
+            raise ApplicationError(
+                f"workflow id: '{given}' is not this market's; start it again as '{wanted}'",
+                type="ConfigurationFault",
+                non_retryable=True,
+            )
+
+    def mark(self, *, live: bool) -> None:
+        """Write what the UI filters by, as the record has it."""
+        record = self._record
+        workflow.upsert_search_attributes(
+            [
+                names.VENUE.value_set(record.market.venue),
+                names.MARKET.value_set(record.market.symbol),
+                names.MARKET_STATE.value_set(record.state.value),
+                names.FLEET_ID.value_set(self._start.fleet),
+                names.HALTED.value_set(not live),
+                names.PNL_QUOTE.value_set(float(record.progress.pnl) if record.progress else 0.0),
+            ]
+        )
 
     async def preflight(self) -> PreflightReport:
         """Whether this market may be quoted at all; fails with the sentence why not."""
@@ -121,6 +148,14 @@ class MarketAsks:
             summary="verify: nothing rests, books agree",
         )
 
+    async def stop_exit(self) -> None:
+        """Have the flatten that runs end: the position is kept after all."""
+        running = workflow.get_external_workflow_handle(
+            names.flatten_workflow_id(self._record.market)
+        )
+        with suppress(FailureError):  # it has ended
+            await running.signal(FlattenWorkflow.stop, self._record.exit_stop())
+
     async def latch(self, result: SessionResult) -> None:
         """Latch the daily loss, so that nobody starts this market again today."""
         await workflow.execute_activity_method(
@@ -135,6 +170,20 @@ class MarketAsks:
             retry_policy=policies.IDEMPOTENT_WRITE,
             summary="latch the daily loss until the next trading day",
         )
+
+    async def break_holding(self) -> str | None:
+        """Which break holds this market, empty when none does; None while nobody can tell."""
+        try:
+            return await workflow.execute_activity_method(
+                BreakActivities.break_holding,
+                self._record.market,
+                start_to_close_timeout=policies.READ_TIMEOUT,
+                schedule_to_close_timeout=policies.CLEAR_PATIENCE,
+                retry_policy=policies.IDEMPOTENT_WRITE,
+                summary="is a break still open here",
+            )
+        except ActivityError:
+            return None
 
     async def tell(self, kind: str, reason: str, *, alert: bool) -> None:
         """Record a control decision, and tell a person of it when `alert`."""

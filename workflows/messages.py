@@ -45,6 +45,20 @@ def not_positive(message: Message, *names: str) -> list[str]:
     ]
 
 
+class AboutMarket(Message):
+    """A form that names one market."""
+
+    venue: Name
+    symbol: Name
+    account: Name = "main"
+    fleet: Name = "main"
+
+    @property
+    def market(self) -> MarketId:
+        """The market this is about."""
+        return MarketId(self.venue, self.account, self.symbol)
+
+
 class ParameterChange(Message):
     """New values for some parameters and limits; what is left out stays as it is."""
 
@@ -125,13 +139,9 @@ class CarriedState(Message):
     flatten_steps: tuple[FlattenStep, ...] = ()
 
 
-class StartMarket(Message):
+class StartMarket(AboutMarket):
     """Input of MarketWorkflow: `{"venue": "ocx", "symbol": "BTC-PERP"}` is enough."""
 
-    venue: Name
-    symbol: Name
-    account: Name = "main"
-    fleet: Name = "main"
     style: QuoteStyle = QuoteParameters().style
     levels: int = QuoteParameters().levels
     sizing: Sizing = QuoteParameters().sizing
@@ -224,11 +234,6 @@ class StartMarket(Message):
         if problems:
             raise ValueError("; ".join(problems))
         return self
-
-    @property
-    def market(self) -> MarketId:
-        """The market this is about."""
-        return MarketId(self.venue, self.account, self.symbol)
 
     @property
     def parameters(self) -> QuoteParameters:

@@ -19,6 +19,9 @@ FLATTEN_WORKFLOW: Final = "FlattenWorkflow"
 GUARDIAN_WORKFLOW: Final = "GuardianWorkflow"
 DAILY_LOSS_WORKFLOW: Final = "DailyLossWorkflow"
 DRILL_WORKFLOW: Final = "DrillWorkflow"
+BREAK_WORKFLOW: Final = "BreakWorkflow"
+RECONCILIATION_WORKFLOW: Final = "ReconciliationWorkflow"
+UPKEEP_WORKFLOW: Final = "UpkeepWorkflow"
 
 VENUE: Final = SearchAttributeKey.for_keyword("Venue")
 MARKET: Final = SearchAttributeKey.for_keyword("Market")
@@ -53,6 +56,21 @@ def control_workflow_id(fleet: str) -> str:
 def kill_workflow_id(fleet: str, scope: str, at_ms: int) -> str:
     """Workflow id of one kill, known by its scope and time."""
     return f"kill/{fleet}/{scope}/{at_ms}"
+
+
+def break_workflow_id(fleet: str, number: int) -> str:
+    """Workflow id of one break, known by its number in the record."""
+    return f"break/{fleet}/{number}"
+
+
+def reconciliation_schedule_id(fleet: str, venue: str, account: str, kind: str) -> str:
+    """Schedule that compares one account with our books; `kind` is what is compared."""
+    return f"reconcile/{fleet}/{venue}/{account}/{kind}"
+
+
+def upkeep_schedule_id(fleet: str) -> str:
+    """Schedule of the daily round over tables that grow."""
+    return f"upkeep/{fleet}"
 
 
 def flatten_workflow_id(market: MarketId) -> str:

@@ -46,6 +46,16 @@ def session(attempts: int) -> RetryPolicy:
 CLEAR_PATIENCE: Final = timedelta(seconds=120)
 CLEAR_AGAIN: Final = timedelta(seconds=60)
 
+# A market that waits for a break is told; it looks by itself as well, ever more seldom.
+_FIRST_BREAK_LOOK_S: Final = 30
+_LONGEST_BREAK_LOOK_S: Final = 600
+
+
+def break_look_s(looks: int) -> float:
+    """How long to wait before the next look whether a break still holds a market, from 0 looks."""
+    return float(min(_LONGEST_BREAK_LOOK_S, _FIRST_BREAK_LOOK_S << min(looks, 10)))
+
+
 # An exit step has a deterministic order id: the venue refuses the second of two equal ones.
 EXIT_STEP_TIMEOUT: Final = timedelta(seconds=30)
 EXIT_STEP_HEARTBEAT: Final = timedelta(seconds=5)

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from activities.messages import SessionResult
-from desk.lifecycle import Command, MarketState, after_command, recent
+from desk.lifecycle import Command, MarketState, SessionReason, after_command, recent
 from quoting.agreement import StandDownReport
 from quoting.progress import SessionProgress
 from workflows.flatten_messages import (
@@ -12,6 +12,7 @@ from workflows.flatten_messages import (
     FlattenResult,
     StartFlatten,
     StopFlatten,
+    final_facts,
 )
 from workflows.messages import (
     CarriedState,
@@ -76,6 +77,18 @@ class MarketRecord:
         if self.command is not Command.NONE:
             return after_command(self.command)
         return MarketState.PAUSED if self.latched else None
+
+    @property
+    def waits_for_break(self) -> bool:
+        """Whether all it waits for is that a break is settled."""
+        paused = self.state is MarketState.PAUSED and self.command is Command.NONE
+        latched = bool(self.latched) and not self.by_name
+        return paused and latched and self.held_for is SessionReason.BREAK
+
+    def break_over(self) -> None:
+        """No break holds it any more; what it waited for otherwise stays."""
+        if self.waits_for_break:
+            self.latched, self.reason, self.by = "", "the break is settled", ""
 
     def latch(self, reason: str, *, by_name: bool) -> None:
         """Wait for a person, who must give a name if `by_name`."""
@@ -151,16 +164,7 @@ class MarketRecord:
 
     def took_last_look(self, report: StandDownReport) -> None:
         """The stand-down's evidence."""
-        self.final = FinalFacts(
-            venue_open_orders=report.venue_open_orders,
-            venue_position=report.venue_position,
-            ledger_position=report.ledger_position,
-            venue_fills=report.venue_fills,
-            ledger_fills=report.ledger_fills,
-            ledger_equals_venue=report.ledger_equals_venue,
-            difference=report.difference,
-            pnl=report.pnl,
-        )
+        self.final = final_facts(report)
 
     def carried(self) -> CarriedState:
         """What the next run starts from."""

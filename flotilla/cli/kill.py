@@ -9,8 +9,9 @@ import click
 from activities.kill_messages import StageSeen
 from desk.errors import Unavailable
 from desk.identity import MarketId
+from desk.permit import wants_answers
 from desk.records import LOSS, Kill, KillEffect, KillStage
-from desk.scopes import SCOPES, wider_kills
+from desk.scopes import SCOPES, why_by_break, wider_kills
 from desk.scopes import checked_scope as scope_of
 from flotilla.cli.render import emit_json, emit_rows, talk
 from flotilla.control import lift_kills, open_control
@@ -29,6 +30,7 @@ from venues.registry import BUILDERS
 
 _LOOK_S = 0.5
 _FAILED = 1
+_EFFECTS = {KillEffect.HOLD: "hold: books disagree"}
 
 scope_option = click.option("--scope", required=True, help=f"What to stop: {SCOPES}.")
 reason_option = click.option("--reason", required=True, help="Why, for the record.")
@@ -63,7 +65,7 @@ def kill(
     listed twice, and flat when asked; 'flotilla kills' shows the answers.
     """
     order = Kill(
-        scope=checked_scope(scope),
+        scope=_for_people(scope),
         reason=reason,
         by=by,
         at_ms=time.time_ns() // 1_000_000,
@@ -107,6 +109,8 @@ def unkill(scope: str, reason: str, by: str, *, early: bool, as_json: bool) -> N
     which are named. Kills of loss limits (scope loss:…) end by themselves.
     """
     wanted = checked_scope(scope)
+    if why := why_by_break(wanted):
+        raise RefusedBySafety(why)
     lifted, stands, wider = asyncio.run(_lift(wanted, reason, by, early=early))
     if stands:
         raise RefusedBySafety(
@@ -138,7 +142,7 @@ def kills(*, as_json: bool) -> None:
         return
     emit_rows("kills in force", [_row(one) for one in found], as_json=False)
     for one in found:
-        for market in one.late:
+        for market in one.late if wants_answers(one.kill) else ():
             talk(f"{one.kill.scope}: {market.path} {_furthest(one.markets[market])}")
 
 
@@ -149,6 +153,14 @@ def checked_scope(text: str) -> str:
     except ValueError as error:
         said = str(error).removeprefix("scope: ")
         raise click.BadParameter(said, param_hint="--scope") from error
+
+
+def _for_people(text: str) -> str:
+    """A scope at which a person may set a kill; click.BadParameter otherwise."""
+    scope = checked_scope(text)
+    if why := why_by_break(scope):
+        raise click.BadParameter(why.removeprefix("scope: "), param_hint="--scope")
+    return scope
 
 
 def _say_who_was_told(order: Kill, told: Told) -> None:
@@ -248,11 +260,13 @@ def _row(one: KillProgress) -> dict[str, object]:
     kill_ = one.kill
     return {
         "scope": kill_.scope,
-        "effect": kill_.effect.value,
+        "effect": _EFFECTS.get(kill_.effect, kill_.effect.value),
         "by": kill_.by,
         "reason": kill_.reason,
         "since": time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(kill_.at_ms / 1_000)),
-        "answered": f"{len(one.markets) - len(one.late)} of {len(one.markets)}",
+        "answered": f"{len(one.markets) - len(one.late)} of {len(one.markets)}"
+        if wants_answers(kill_)
+        else "",
     }
 
 

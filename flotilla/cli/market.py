@@ -12,6 +12,7 @@ from desk.errors import ConfigurationFault
 from desk.identity import MarketId
 from flotilla.cli.import_env import import_env
 from flotilla.cli.kill import by_option, json_option
+from flotilla.cli.owned import owned
 from flotilla.cli.render import emit_json, talk
 from flotilla.fields import checked, fields
 from flotilla.markets import (
@@ -47,6 +48,7 @@ def market() -> None:
 
 
 market.add_command(import_env)
+market.add_command(owned)
 
 
 @market.command()

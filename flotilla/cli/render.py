@@ -8,6 +8,7 @@ from decimal import Decimal
 import click
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 _PIPED_WIDTH = 160
 
@@ -30,17 +31,17 @@ def emit_json(value: object) -> None:
 
 
 def emit_rows(title: str, rows: Sequence[Mapping[str, object]], *, as_json: bool) -> None:
-    """Rows as a table on stdout, or as JSON."""
+    """Rows as a table on stdout, or as JSON; whatever a venue or a person wrote is shown as is."""
     if as_json:
         emit_json(list(rows))
         return
-    table = Table(title=title, title_justify="left")
+    table = Table(title=Text(title, style="table.title"), title_justify="left")
     for column in rows[0] if rows else ():
         table.add_column(column)
     for row in rows:
-        table.add_row(*("" if value is None else str(value) for value in row.values()))
+        table.add_row(*(Text("" if value is None else str(value)) for value in row.values()))
     out = Console(force_terminal=None if sys.stdout.isatty() else False)
-    out.print(table if rows else f"{title}: none")
+    out.print(table if rows else Text(f"{title}: none"))
 
 
 def _plain(value: object) -> object:

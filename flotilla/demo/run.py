@@ -24,6 +24,7 @@ from flotilla.demo.table import MarketRow, draw, read_row
 from flotilla.demo.venues import SYMBOLS
 from flotilla.demo.verify import Verdict, verify
 from flotilla.demo.world import World, open_world
+from flotilla.tracing import market_traces
 from workflows import names
 from workflows.market import MarketWorkflow
 from workflows.messages import MarketResult, StopMarket
@@ -83,6 +84,9 @@ async def run_demo(plan: DemoPlan, stop: asyncio.Event) -> Outcome:
             await _stand_down(world, handles, outcome)
             outcome.restarts = world.worker.restarts
             outcome.guardian_restarts = world.guardian.restarts
+    for verdict in outcome.verdicts:
+        folder = market_traces(world.settings, MarketId.parse(verdict.result.market))
+        talk(f"every decision can be replayed: flotilla replay {folder}")
     if plan.json_path is not None:
         plan.json_path.write_text(json.dumps(outcome.as_json(), indent=2) + "\n")
     return outcome

@@ -18,6 +18,7 @@ from flotilla.demo.children import GUARDIAN, Child
 from flotilla.demo.plan import DemoPlan
 from flotilla.demo.venues import DemoVenue
 from flotilla.failures import one_fault
+from flotilla.tracing import traces_folder
 from infra.embedded.ports import PortWishes
 from infra.embedded.stack import EmbeddedStack
 from infra.settings import Settings, external_services, load_settings
@@ -45,6 +46,7 @@ class World:
         return {
             "temporal": self.stack.temporal_address,
             "temporal_ui": self.stack.ui_url,
+            "traces": str(traces_folder(self.settings)),
             **{name: venue.urls["base_url"] for name, venue in self.venues.items()},
             "pids": {
                 **self.stack.pids,

@@ -1,7 +1,7 @@
 """What is recorded and not yet in PostgreSQL, in order.
 
-The rule: orders, answers, fills and decisions are never dropped. Past the bound, equity marks of
-one market replace each other: the newest carries the peak of all, so no fact is lost.
+The rule: orders, answers, endings, fills and decisions are never dropped. Past the bound, equity
+marks of one market replace each other: the newest carries the peak of all, so no fact is lost.
 """
 
 from collections import deque
@@ -11,7 +11,7 @@ from itertools import islice
 from typing import Final
 
 from desk.identity import MarketId
-from desk.records import EquityMark, LedgerRecord
+from desk.records import EquityMark, LedgerRecord, OrderSent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +38,7 @@ class Backlog:
         self._queue: deque[Entry] = deque()
         self._marks: dict[MarketId, Entry] = {}
         self._numbers = 0
+        self._intents: dict[MarketId, int] = {}
 
     def __len__(self) -> int:
         return len(self._queue) + len(self._marks)
@@ -55,6 +56,11 @@ class Backlog:
             self._merge(entry, record)
         else:
             self._queue.append(entry)
+            self._count(entry, 1)
+
+    def intents(self, market: MarketId) -> int:
+        """Orders of a market whose sending is in no database and in no spool file."""
+        return self._intents.get(market, 0)
 
     def add_spooled(self, records: Iterable[LedgerRecord], now_ns: int) -> None:
         """Take in what the spool holds, before all else; its files keep it until it is written."""
@@ -79,7 +85,7 @@ class Backlog:
     def drop(self, size: int) -> None:
         """Forget the first records of the queue: they are safe elsewhere."""
         for _ in range(size):
-            self._queue.popleft()
+            self._count(self._queue.popleft(), -1)
 
     def unsaved(self) -> list[LedgerRecord]:
         """All records that no spool file holds, oldest first."""
@@ -90,6 +96,12 @@ class Backlog:
         """Forget everything: it is safe elsewhere."""
         self._queue.clear()
         self._marks.clear()
+        self._intents.clear()
+
+    def _count(self, entry: Entry, change: int) -> None:
+        record = entry.record
+        if type(record) is OrderSent and entry.number != _SPOOLED:
+            self._intents[record.market] = self._intents.get(record.market, 0) + change
 
     def _unmerge(self) -> None:
         if self._marks:

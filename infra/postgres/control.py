@@ -20,7 +20,8 @@ _ONE_AT_A_TIME: Final = text("SELECT pg_advisory_xact_lock(hashtextextended(:nam
 
 _OPEN_EPOCH: Final = text("""
 INSERT INTO session_epochs (venue, account, symbol, epoch, owner, run_id)
-SELECT :venue, :account, :symbol, COALESCE(max(epoch), 0) + 1, :owner, :run_id
+SELECT :venue, :account, :symbol,
+       GREATEST(COALESCE(max(epoch), 0), CAST(:beyond AS bigint)) + 1, :owner, :run_id
 FROM session_epochs
 WHERE venue = :venue AND account = :account AND symbol = :symbol
 RETURNING epoch
@@ -62,11 +63,13 @@ VALUES (:scope, 'not recorded', 'not recorded', :at, now(), :by, :reason)
 """)
 
 
-async def open_epoch(connection: AsyncConnection, market: MarketId, owner: str, run_id: str) -> int:
-    """Next epoch of a market, from 1; concurrent callers get different ones."""
+async def open_epoch(
+    connection: AsyncConnection, market: MarketId, owner: str, run_id: str, beyond: int
+) -> int:
+    """Next epoch of a market, above `beyond`; concurrent callers get different ones."""
     await connection.execute(_ONE_AT_A_TIME, {"name": f"epoch:{market.path}"})
     found = await connection.execute(
-        _OPEN_EPOCH, {**place(market), "owner": owner, "run_id": run_id}
+        _OPEN_EPOCH, {**place(market), "owner": owner, "run_id": run_id, "beyond": beyond}
     )
     return int(found.scalar_one())
 

@@ -78,8 +78,13 @@ def open_database(database_url: str, *, timeout_s: float = 5.0, connections: int
     return Database(engine, timeout_s=timeout_s + 1.0)
 
 
-def open_engine(database_url: str, *, statement_timeout_s: float, connections: int) -> AsyncEngine:
-    """Engine whose connections time out on both sides of the wire."""
+def open_engine(
+    database_url: str, *, statement_timeout_s: float, connections: int, bounded: bool = True
+) -> AsyncEngine:
+    """Engine whose connections time out on both sides of the wire.
+
+    With `bounded` false a statement may take as long as it takes.
+    """
     milliseconds = str(int(statement_timeout_s * 1000))
     return create_async_engine(
         parse_url(database_url),
@@ -89,10 +94,10 @@ def open_engine(database_url: str, *, statement_timeout_s: float, connections: i
         pool_pre_ping=True,
         connect_args={
             "timeout": min(statement_timeout_s, 3.0),
-            "command_timeout": statement_timeout_s + 0.5,
+            "command_timeout": statement_timeout_s + 0.5 if bounded else None,
             "server_settings": {
                 "application_name": "flotilla",
-                "statement_timeout": milliseconds,
+                "statement_timeout": milliseconds if bounded else "0",
                 "idle_in_transaction_session_timeout": milliseconds,
                 "TimeZone": "UTC",
             },

@@ -1,7 +1,7 @@
 """Writes a batch of ledger records in one transaction; writing it twice changes nothing.
 
-The rule: within a batch and between batches, what was recorded later never loses to what was
-recorded earlier.
+The rule: in whatever order words on an order come, the same stand in the end: its first sending,
+the last certain answer, the earliest end.
 """
 
 from collections.abc import Sequence
@@ -10,6 +10,7 @@ from typing import Final, TypeVar
 from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from desk.identity import MarketId
 from desk.records import (
     ControlDecision,
     EquityMark,
@@ -17,17 +18,23 @@ from desk.records import (
     KillAnswer,
     LedgerRecord,
     OrderAnswered,
+    OrderEnded,
     OrderSent,
 )
 from infra.postgres.booking import book_fills
+from infra.postgres.control import place
 from infra.postgres.rows import (
     Columns,
     answer_columns,
     answered_columns,
     decision_columns,
+    ended_columns,
     equity_columns,
+    printable,
     sent_columns,
 )
+from infra.postgres.tables import RESTING
+from infra.postgres.times import to_time
 
 R = TypeVar("R")
 
@@ -37,26 +44,37 @@ INSERT INTO orders AS o (
     price, quantity, reduce_only, sent_at
 )
 SELECT s.venue, s.account, s.symbol, s.client_order_id, s.epoch, s.batch_id, s.side,
-       s.price_ticks, s.lots, s.price_ticks * i.tick_size, s.lots * i.lot_size,
+       s.price_ticks, s.lots, s.price_ticks * COALESCE(s.tick_size, i.tick_size),
+       s.lots * COALESCE(s.lot_size, i.lot_size),
        s.reduce_only, s.sent_at
 FROM unnest(
     CAST(:venue AS text[]), CAST(:account AS text[]), CAST(:symbol AS text[]),
     CAST(:client_order_id AS text[]), CAST(:epoch AS bigint[]), CAST(:batch_id AS text[]),
     CAST(:side AS text[]), CAST(:price_ticks AS bigint[]), CAST(:lots AS bigint[]),
-    CAST(:reduce_only AS boolean[]), CAST(:sent_at AS timestamptz[])
+    CAST(:reduce_only AS boolean[]), CAST(:sent_at AS timestamptz[]),
+    CAST(:tick_size AS numeric[]), CAST(:lot_size AS numeric[])
 ) AS s(
     venue, account, symbol, client_order_id, epoch, batch_id, side, price_ticks, lots,
-    reduce_only, sent_at
+    reduce_only, sent_at, tick_size, lot_size
 )
 LEFT JOIN instruments i ON i.venue = s.venue AND i.symbol = s.symbol
 ON CONFLICT (venue, account, symbol, client_order_id) DO UPDATE SET
     epoch = excluded.epoch, batch_id = excluded.batch_id, side = excluded.side,
     price_ticks = excluded.price_ticks, lots = excluded.lots, price = excluded.price,
     quantity = excluded.quantity, reduce_only = excluded.reduce_only, sent_at = excluded.sent_at
-WHERE o.sent_at IS NULL
+WHERE o.sent_at IS NULL OR o.sent_at > excluded.sent_at
 """)
 
-ORDERS_ANSWERED: Final = text("""
+_ANSWERS_BETTER: Final = """(
+    o.outcome IS NULL OR (
+        excluded.outcome <> 'unresolved', excluded.answered_at,
+        excluded.outcome COLLATE "C", excluded.message COLLATE "C"
+    ) > (
+        o.outcome <> 'unresolved', o.answered_at, o.outcome COLLATE "C", o.message COLLATE "C"
+    )
+)"""
+
+ORDERS_ANSWERED: Final = text(f"""
 INSERT INTO orders AS o (
     venue, account, symbol, client_order_id, outcome, venue_order_id, message, answered_at
 )
@@ -66,10 +84,34 @@ SELECT * FROM unnest(
     CAST(:venue_order_id AS text[]), CAST(:message AS text[]), CAST(:answered_at AS timestamptz[])
 )
 ON CONFLICT (venue, account, symbol, client_order_id) DO UPDATE SET
-    outcome = excluded.outcome, message = excluded.message, answered_at = excluded.answered_at,
-    venue_order_id = COALESCE(excluded.venue_order_id, o.venue_order_id)
-WHERE o.answered_at IS NULL OR o.answered_at <= excluded.answered_at
+    outcome = CASE WHEN {_ANSWERS_BETTER} THEN excluded.outcome ELSE o.outcome END,
+    message = CASE WHEN {_ANSWERS_BETTER} THEN excluded.message ELSE o.message END,
+    answered_at = CASE WHEN {_ANSWERS_BETTER} THEN excluded.answered_at ELSE o.answered_at END,
+    venue_order_id = CASE WHEN {_ANSWERS_BETTER}
+        THEN COALESCE(excluded.venue_order_id, o.venue_order_id)
+        ELSE COALESCE(o.venue_order_id, excluded.venue_order_id) END
+WHERE {_ANSWERS_BETTER} OR (o.venue_order_id IS NULL AND excluded.venue_order_id IS NOT NULL)
+""")  # noqa: S608 - a constant of ours
+
+# An order ends once: the earliest word on it stands, in whatever order words come.
+ORDERS_ENDED: Final = text("""
+INSERT INTO orders AS o (venue, account, symbol, client_order_id, ended_at, ending)
+SELECT * FROM unnest(
+    CAST(:venue AS text[]), CAST(:account AS text[]), CAST(:symbol AS text[]),
+    CAST(:client_order_id AS text[]), CAST(:ended_at AS timestamptz[]), CAST(:ending AS text[])
+)
+ON CONFLICT (venue, account, symbol, client_order_id) DO UPDATE SET
+    ended_at = excluded.ended_at, ending = excluded.ending
+WHERE o.ended_at IS NULL
+    OR (o.ended_at, o.ending COLLATE "C") > (excluded.ended_at, excluded.ending COLLATE "C")
 """)
+
+_END_ALL: Final = text(f"""
+UPDATE orders SET ended_at = :at, ending = :how
+WHERE venue = :venue AND account = :account AND symbol = :symbol AND epoch <= :epoch
+    AND {RESTING}
+RETURNING 1
+""")  # noqa: S608 - a constant of ours
 
 EQUITY: Final = text("""
 WITH marked AS (
@@ -121,10 +163,19 @@ async def write_batch(connection: AsyncConnection, batch: Sequence[LedgerRecord]
     """Write records of any kinds, oldest first. ValueError or OverflowError for bad content."""
     await _write(connection, ORDERS_SENT, sent_columns(_of(OrderSent, batch)))
     await _write(connection, ORDERS_ANSWERED, answered_columns(_of(OrderAnswered, batch)))
-    await book_fills(connection, (seen.fill for seen in _of(FillSeen, batch)))
+    await _write(connection, ORDERS_ENDED, ended_columns(_of(OrderEnded, batch)))
+    await book_fills(connection, _of(FillSeen, batch))
     await _write(connection, EQUITY, equity_columns(_of(EquityMark, batch)))
     await _write(connection, DECISIONS, decision_columns(_of(ControlDecision, batch)))
     await _write(connection, KILL_ANSWERS, answer_columns(_of(KillAnswer, batch)))
+
+
+async def end_orders(
+    connection: AsyncConnection, market: MarketId, epoch: int, how: str, at_ms: int
+) -> int:
+    """End what rests by our books of this epoch and older ones; how many orders that were."""
+    given = {**place(market), "epoch": epoch, "how": printable(how), "at": to_time(at_ms)}
+    return len((await connection.execute(_END_ALL, given)).fetchall())
 
 
 async def write_answer(connection: AsyncConnection, answer: KillAnswer) -> None:

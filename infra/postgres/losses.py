@@ -35,12 +35,13 @@ ON CONFLICT (began_at, scope) DO UPDATE SET
 RETURNING scope, start_pnl, peak_pnl, start_equity
 """)
 
-# What was booked after the moment is taken off the fold: a day's fills, not those of all years.
+# What came after the moment is taken off the fold: the rows of a day, not those of all years.
 _PNL: Final = text("""
 SELECT p.venue, p.account, p.symbol,
-       p.cash - COALESCE(later.cash, 0) AS cash,
+       p.cash - COALESCE(later.cash, 0) + COALESCE(adjusted.cost, 0) AS cash,
        p.fees - COALESCE(later.fees, 0) AS fees,
-       p.quantity - COALESCE(later.quantity, 0) AS quantity,
+       p.funding - COALESCE(paid.funding, 0) AS funding,
+       p.quantity - COALESCE(later.quantity, 0) - COALESCE(adjusted.quantity, 0) AS quantity,
        i.multiplier, p.unpriced = 0 AS priced, marked.mid, marked.at,
        marked.pnl AS marked_pnl
 FROM positions p
@@ -53,6 +54,16 @@ LEFT JOIN LATERAL (
     WHERE f.venue = p.venue AND f.account = p.account AND f.symbol = p.symbol
         AND f.traded_at > :at
 ) AS later ON true
+LEFT JOIN LATERAL (
+    SELECT sum(amount) AS funding FROM payments m
+    WHERE m.venue = p.venue AND m.account = p.account AND m.symbol = p.symbol
+        AND m.kind = 'funding' AND m.paid_at > :at
+) AS paid ON true
+LEFT JOIN LATERAL (
+    SELECT sum(quantity * price * multiplier) AS cost, sum(quantity) AS quantity
+    FROM adjustments a
+    WHERE a.venue = p.venue AND a.account = p.account AND a.symbol = p.symbol AND a.at > :at
+) AS adjusted ON true
 LEFT JOIN LATERAL (
     SELECT e.mid, e.at, e.pnl FROM equity e
     WHERE e.venue = p.venue AND e.account = p.account AND e.symbol = p.symbol AND e.at <= :at
@@ -110,7 +121,8 @@ class PostgresLossBook:
     ) -> Sequence[MarketPnl]:
         """PnL at a moment (None: now), of one market or of all that ever traded.
 
-        Fills up to the moment, and what they left at the last mid marked until then.
+        Fills, payments and adjustments up to the moment, and what they left at the last mid
+        marked until then.
         """
         place = _NOWHERE if market is None else control.place(market)
         given = {**place, "at": _FOREVER if at_ms is None else to_time(at_ms)}
@@ -187,6 +199,7 @@ def _pnl(row: Row[tuple[object, ...]]) -> MarketPnl:
         market=MarketId(row.venue, row.account, row.symbol),
         cash=row.cash,
         fees=row.fees,
+        funding=row.funding,
         quantity=row.quantity,
         multiplier=row.multiplier,
         priced=row.priced,

@@ -18,18 +18,19 @@ from desk.errors import Unavailable
 from desk.identity import MarketId
 from desk.instrument import Instrument
 from desk.orders import Fill, Liquidity
-from desk.records import ControlDecision, EquityMark, Kill, LedgerFacts
+from desk.records import ControlDecision, EquityMark, FillSeen, Kill, LedgerFacts
 from desk.units import Side
 from infra.postgres import booking, control
 from infra.postgres.control import place
 from infra.postgres.engine import Database
-from infra.postgres.journal import write_decision
+from infra.postgres.journal import end_orders, write_decision
 from infra.postgres.times import to_ms, to_time
 
 _FACTS: Final = text("""
 SELECT COALESCE(p.fills, 0) AS fills, COALESCE(p.unpriced, 0) AS unpriced,
        COALESCE(p.quantity, 0) AS quantity, COALESCE(p.cash, 0) AS cash,
-       COALESCE(p.fees, 0) AS fees, p.last_trade_at, i.lot_size,
+       COALESCE(p.fees, 0) AS fees, COALESCE(p.funding, 0) AS funding,
+       p.last_trade_at, i.lot_size,
        (
            SELECT max(peak) FROM equity_peaks
            WHERE venue = :venue AND account = :account AND symbol = :symbol AND epoch >= :epoch
@@ -90,10 +91,12 @@ class PostgresLedger:
         """Keep tick, lot and multiplier; before a session's first fill. Prices late fills."""
         await self._database.transaction(lambda c: booking.remember_instrument(c, instrument))
 
-    async def open_epoch(self, market: MarketId, owner: str, run_id: str) -> int:
-        """Next epoch of a market, from 1, recorded with who opened it."""
+    async def open_epoch(
+        self, market: MarketId, owner: str, run_id: str, *, beyond: int = 0
+    ) -> int:
+        """Next epoch of a market, from 1 and above `beyond`, recorded with who opened it."""
         return await self._database.transaction(
-            lambda c: control.open_epoch(c, market, owner, run_id)
+            lambda c: control.open_epoch(c, market, owner, run_id, beyond)
         )
 
     async def close_epoch(self, market: MarketId, epoch: int, reason: str) -> bool:
@@ -103,7 +106,7 @@ class PostgresLedger:
         )
 
     async def facts(self, market: MarketId, life_epoch: int) -> LedgerFacts:
-        """Folds over this market's fills, in today's lots; zeros for a market never traded.
+        """Folds over this market's fills, payments and adjustments; zeros where there are none.
 
         `peak_pnl` is the highest peak marked in `life_epoch` or a later one, None without a mark.
         """
@@ -120,7 +123,12 @@ class PostgresLedger:
         strangers = [fill.trade_id for fill in fills if _market_of(fill) != market]
         if strangers:
             raise ValueError(f"fills: {strangers[:3]} are not of {market.path}")
-        return await self._database.transaction(lambda c: booking.book_fills(c, fills))
+        heard = [FillSeen(market=market, fill=fill) for fill in fills]
+        return await self._database.transaction(lambda c: booking.book_fills(c, heard))
+
+    async def end_orders(self, market: MarketId, epoch: int, how: str, at_ms: int) -> int:
+        """Record that nothing of this epoch and older ones rests; how many orders had no end."""
+        return await self._database.transaction(lambda c: end_orders(c, market, epoch, how, at_ms))
 
     async def record_decision(self, decision: ControlDecision) -> None:
         """Record one control decision durably; recording it again changes nothing."""
@@ -214,6 +222,7 @@ def _facts(market: MarketId, row: Row[tuple[object, ...]]) -> LedgerFacts:
         position=_lots(market, row.quantity, row.lot_size),
         cash=row.cash,
         fees=row.fees,
+        funding=row.funding,
         last_trade_ms=_optional_ms(row.last_trade_at),
         peak_pnl=row.peak_pnl,
     )

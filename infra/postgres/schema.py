@@ -4,10 +4,12 @@ The rule: all migrations run in one transaction under one lock; a database we do
 refused in a sentence and left as it was.
 """
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+import structlog
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
@@ -15,19 +17,25 @@ from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from desk.errors import ConfigurationFault, Unavailable
-from infra.postgres.engine import TROUBLES, open_engine, sentence
-from infra.postgres.tables import metadata
+from infra.postgres.engine import TROUBLES, open_engine, sentence, sqlstate
+from infra.postgres.folds import ledger
 
-_LOCK: Final = 0x666C6F74696C6C61
+_log = structlog.get_logger(__name__)
+
+_KEY: Final = {"key": 0x666C6F74696C6C61}
 _OLDEST_SERVER: Final = 140_000
 _TIMEOUT_S: Final = 60.0
+_TABLE_IN_USE: Final = "55P03"
 
 
 async def upgrade(database_url: str) -> None:
     """Create or migrate the ledger's tables; safe to call from many processes at once.
 
+    Takes as long as the rows ask for, minutes for years of them, and says in the log how far it
+    is. A process that finds another one at it waits for its end.
+
     Raises ConfigurationFault for a database that is newer, foreign or too old a PostgreSQL, and
-    Unavailable when it cannot be reached.
+    Unavailable when it cannot be reached or another program keeps a table in use.
     """
     await _in_transaction(database_url, lambda connection: _move(connection, "head"))
 
@@ -64,25 +72,39 @@ def version_fault(server: int, found: str | None, known: tuple[str, ...]) -> str
 
 
 async def _in_transaction(database_url: str, work: Callable[[Connection], None]) -> None:
-    engine = open_engine(database_url, statement_timeout_s=_TIMEOUT_S, connections=1)
+    engine = open_engine(database_url, statement_timeout_s=_TIMEOUT_S, connections=1, bounded=False)
     try:
         async with engine.begin() as connection:
             await _lock(connection)
             await connection.run_sync(work)
     except TROUBLES as error:
+        if sqlstate(error) == _TABLE_IN_USE:
+            raise Unavailable(
+                f"postgres: a table to migrate was in use for {_TIMEOUT_S:.0f} s; "
+                "stop what uses this database, then start again"
+            ) from error
         raise Unavailable(f"postgres: {sentence(error)}") from error
     finally:
         await engine.dispose()
 
 
 async def _lock(connection: AsyncConnection) -> None:
-    await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+    """Have the database alone, however long another process has it to migrate it."""
+    # What does not answer now is found out here, since no statement after this one is bounded.
+    async with asyncio.timeout(_TIMEOUT_S):
+        free = await connection.execute(text("SELECT pg_try_advisory_xact_lock(:key)"), _KEY)
+    if not free.scalar_one():
+        _log.info("database waits its turn: another process checks or migrates it")
+        await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), _KEY)
+    await connection.execute(text(f"SET LOCAL lock_timeout = '{_TIMEOUT_S:.0f}s'"))
 
 
 def _move(connection: Connection, revision: str) -> None:
     settings = _settings(connection)
-    _check(connection, settings)
+    found = _check(connection, settings)
     if revision == "head":
+        if found and found != (head := _known(settings)[0]):
+            _log.info("database is migrated, which may take minutes", found=found, to=head)
         command.upgrade(settings, revision)
     else:
         command.downgrade(settings, revision)
@@ -124,7 +146,7 @@ def _foreign_tables(connection: Connection, found: str | None) -> str | None:
             "SELECT min(relname) FROM pg_class WHERE oid = ANY (SELECT to_regclass(n) "
             "FROM unnest(CAST(:names AS text[])) AS n)"
         ),
-        {"names": list(metadata.tables)},
+        {"names": list(ledger.tables)},
     ).scalar_one()
     if taken is None:
         return None

@@ -9,36 +9,31 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from typing import Final
+from typing import Final, get_args
 
 import msgspec
 import structlog
 
-from desk.records import (
-    ControlDecision,
-    EquityMark,
-    FillSeen,
-    KillAnswer,
-    LedgerRecord,
-    OrderAnswered,
-    OrderSent,
-)
+from desk.records import LedgerRecord
 
 _log = structlog.get_logger(__name__)
 
 _KINDS: Final[dict[str, type[LedgerRecord]]] = {
-    kind.__name__: kind
-    for kind in (OrderSent, OrderAnswered, FillSeen, EquityMark, ControlDecision, KillAnswer)
+    kind.__name__: kind for kind in get_args(LedgerRecord)
 }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spooled:
-    """What one spool file holds; `unreadable` counts the lines that hold no record."""
+    """What one spool file holds; `unreadable` counts the lines that hold no record.
+
+    `version` tells the file from a later one of the same name.
+    """
 
     path: Path
     records: tuple[LedgerRecord, ...]
     unreadable: int
+    version: tuple[int, int]
 
 
 class Spool:
@@ -57,6 +52,8 @@ class Spool:
         number = next(n for n in count(1) if not self._path(n).exists())
         path = self._path(number)
         part = path.with_suffix(".part")
+        # What a process left that was killed while it wrote would spoil our first line.
+        part.unlink(missing_ok=True)
         _append(part, [_line(record) for record in records])
         part.rename(path)
         _sync_folder(self._folder)
@@ -78,7 +75,12 @@ class Spool:
         return tuple(_read(path) for path in files)
 
     def done(self, spooled: Spooled) -> None:
-        """Remove a file whose records are all in PostgreSQL; one with bad lines is set aside."""
+        """Remove a file whose records are all in PostgreSQL; one with bad lines is set aside.
+
+        Another process may have removed it, and a third may have kept its own under the name.
+        """
+        if not spooled.path.exists() or _version(spooled.path) != spooled.version:
+            return
         if spooled.unreadable:
             spooled.path.replace(spooled.path.with_suffix(".unreadable"))
         else:
@@ -98,6 +100,11 @@ def _append(path: Path, lines: Sequence[bytes]) -> None:
 
 def _age(path: Path) -> tuple[int, str]:
     return path.stat().st_mtime_ns, path.name
+
+
+def _version(path: Path) -> tuple[int, int]:
+    found = path.stat()
+    return found.st_ino, found.st_mtime_ns
 
 
 def _sync_folder(folder: Path) -> None:
@@ -120,7 +127,7 @@ def _line(record: LedgerRecord, *, reason: str | None = None) -> bytes:
 
 
 def _read(path: Path) -> Spooled:
-    records, unreadable = [], 0
+    records, unreadable, version = [], 0, _version(path)
     for line in path.read_bytes().splitlines():
         try:
             content = json.loads(line)
@@ -128,4 +135,4 @@ def _read(path: Path) -> Spooled:
         except (ValueError, KeyError, TypeError) as error:
             unreadable += 1
             _log.error("spool line unreadable", path=str(path), error=str(error))
-    return Spooled(path=path, records=tuple(records), unreadable=unreadable)
+    return Spooled(path=path, records=tuple(records), unreadable=unreadable, version=version)

@@ -11,6 +11,7 @@ from typing import Final
 import structlog
 
 from desk.errors import Unavailable
+from desk.identity import MarketId
 from desk.ports import AlertPort, Clock
 from desk.records import LedgerRecord
 from infra.postgres.backlog import Backlog
@@ -21,7 +22,9 @@ from infra.postgres.spool import Spool, Spooled
 
 _log = structlog.get_logger(__name__)
 
-BATCH: Final = 500
+BATCH: Final = 200
+"""Handing a batch to the driver holds the event loop, a millisecond for so many records."""
+
 PAUSE_S: Final = 0.05
 FIRST_BACKOFF_S: Final = 0.05
 LAST_BACKOFF_S: Final = 2.0
@@ -72,6 +75,10 @@ class PostgresLedgerWriter:
         """Age in seconds of the oldest record not yet written; 0 when all is written."""
         oldest = self._backlog.oldest()
         return (self._clock.monotonic_ns() - oldest.since_ns) / 1e9 if oldest else 0.0
+
+    def unrecorded(self, market: MarketId) -> int:
+        """Orders of this market handed over to be sent and neither written nor spooled yet."""
+        return self._backlog.intents(market)
 
     async def flush(self, timeout_s: float) -> bool:
         """Wait until everything queued so far is in PostgreSQL.

@@ -54,6 +54,12 @@ class RedisLeases:
             keys = [self._lease(market), self._holders, self._released, self._leases]
             return bool(await self._release(keys=keys, args=[market.path, epoch, owner]))
 
+    async def fence(self, market: MarketId) -> int:
+        """The highest epoch that ever held it; 0 when none is remembered. Raises Unavailable."""
+        async with bounded():
+            found = await self._redis.hget(self._fences, market.path)
+        return int(found or 0)
+
     async def shared(self, market: MarketId) -> bool:
         """Whether another market of the same venue and account is held, or was lost unreleased."""
         account = f"{market.venue}/{market.account}/"
@@ -63,13 +69,15 @@ class RedisLeases:
         return any(name.startswith(account) and name != market.path for name in names)
 
     async def holders(self, markets: Sequence[MarketId]) -> Mapping[MarketId, str]:
-        """Holders ("epoch owner") of leases that have not run out. Raises Unavailable."""
+        """Owners of leases that have not run out. Raises Unavailable."""
         if not markets:
             return {}
         async with bounded():
             found = await self._redis.mget([self._lease(market) for market in markets])
         return {
-            market: str(holder) for market, holder in zip(markets, found, strict=True) if holder
+            market: str(holder).partition(" ")[2]
+            for market, holder in zip(markets, found, strict=True)
+            if holder
         }
 
     async def expired(self, grace_ms: int = 0) -> Sequence[LostLease]:
@@ -102,12 +110,6 @@ class RedisLeases:
         async with bounded():
             keys = [self._lease(lost.market), self._holders, self._leases]
             return bool(await self._settle(keys=keys, args=[lost.market.path, _holder(lost)]))
-
-    async def holder(self, market: MarketId) -> str | None:
-        """Owner of the unexpired lease, None when nobody holds it. Raises Unavailable."""
-        async with bounded():
-            held = await self._redis.get(self._lease(market))
-        return None if held is None else str(held).partition(" ")[2]
 
     def _lease(self, market: MarketId) -> str:
         return f"{self._prefix}:lease:{market.path}"

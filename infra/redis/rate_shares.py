@@ -10,7 +10,7 @@ from math import ceil
 
 from redis.asyncio import Redis
 
-from desk.ports import RateLaw, RateShare
+from desk.rate_ports import RateLaw, RateShare
 from infra.redis.connection import bounded
 from infra.redis.scripts import source
 

@@ -54,6 +54,14 @@ class Hedger:
         self._trades = 0
         desk.venue.pump.set_quiet(HEDGE.symbol, quiet=True)
 
+    @classmethod
+    async def at_work(cls, desk: Desk, quantity: str = "0.6", plan: HedgePlan = PLAN) -> "Hedger":
+        """A hedge that was opened, and so much held in its source market."""
+        hedger = cls(desk, plan)
+        await hedger.open()
+        await hedger.hold(quantity)
+        return hedger
+
     async def call(
         self, work: Callable[..., Awaitable[T]], request: object, *, attempt: int = 1
     ) -> T:

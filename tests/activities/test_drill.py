@@ -172,6 +172,16 @@ async def test_a_kill_file_that_comes_late_keeps_the_order_back(open_desk: OpenD
         assert not _accepted(desk)
 
 
+async def test_a_drill_sends_nothing_while_too_many_orders_are_unrecorded(
+    open_desk: OpenDesk,
+) -> None:
+    async with open_desk(**MARKED) as desk:
+        drills = DrillActivities(replace(desk.ports, max_unrecorded_intents=0))
+        with pytest.raises(ApplicationError, match="orders sent and not yet in the ledger"):
+            await desk.run(drills.drill_panic, asked(DrillKind.PANIC))
+        assert not _accepted(desk)
+
+
 async def test_a_drill_lifts_its_own_kill_alone(open_desk: OpenDesk) -> None:
     async with open_desk(**MARKED) as desk:
         theirs = await kill(desk, f"market:{MARKET.path}")

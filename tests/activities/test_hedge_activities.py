@@ -21,9 +21,7 @@ async def test_the_debt_is_written_before_the_order_and_ended_by_fills(
     open_desk: OpenDesk,
 ) -> None:
     async with open_desk() as desk:
-        hedger = Hedger(desk)
-        await hedger.open()
-        await hedger.hold("0.4999")
+        hedger = await Hedger.at_work(desk, "0.4999")
         idle = await hedger.watch()
         assert (idle.state, idle.owed) == (HedgeState.WATCHING, 0)
         await hedger.hold("0.8")
@@ -50,9 +48,7 @@ async def test_the_hedge_comes_off_reduce_only_when_the_inventory_is_gone(
     open_desk: OpenDesk,
 ) -> None:
     async with open_desk() as desk:
-        hedger = Hedger(desk)
-        await hedger.open()
-        await hedger.hold("0.6")
+        hedger = await Hedger.at_work(desk)
         await hedger.work_off()
         sent = len(hedger.orders())
         await hedger.hold("0.3")
@@ -79,9 +75,7 @@ async def test_a_part_fill_leaves_the_rest_owed(open_desk: OpenDesk) -> None:
                 max_order_notional=Decimal(10_000_000), max_position=Decimal(10_000_000)
             ),
         )
-        hedger = Hedger(desk, plan)
-        await hedger.open()
-        await hedger.hold(str(quantity))
+        hedger = await Hedger.at_work(desk, str(quantity), plan=plan)
         look = await hedger.watch()
         assert look.part_lots == look.owed < -best
         report = await hedger.send(look)
@@ -99,9 +93,7 @@ async def test_an_attempt_that_died_after_sending_does_not_send_again(
     open_desk: OpenDesk,
 ) -> None:
     async with open_desk() as desk:
-        hedger = Hedger(desk)
-        await hedger.open()
-        await hedger.hold("0.6")
+        hedger = await Hedger.at_work(desk)
         look = await hedger.watch()
         first = await hedger.send(look)
         hedger.step -= 1
@@ -114,9 +106,7 @@ async def test_an_attempt_that_died_after_sending_does_not_send_again(
 
 async def test_a_cancelled_attempt_and_its_successor_are_one_order(open_desk: OpenDesk) -> None:
     async with open_desk() as desk:
-        hedger = Hedger(desk)
-        await hedger.open()
-        await hedger.hold("0.6")
+        hedger = await Hedger.at_work(desk)
         look = await hedger.watch()
         desk.venue.faults.add(Fault(kind=FaultKind.SLOW_RESPONSE, path=BULK, delay_s=30))
         dying = asyncio.create_task(hedger.send(look))
@@ -135,9 +125,7 @@ async def test_a_cancelled_attempt_and_its_successor_are_one_order(open_desk: Op
 
 async def test_an_id_the_venue_knows_already_is_given_up(open_desk: OpenDesk) -> None:
     async with open_desk() as desk:
-        hedger = Hedger(desk)
-        await hedger.open()
-        await hedger.hold("1.5")
+        hedger = await Hedger.at_work(desk, "1.5")
         await hedger.send(await hedger.watch())
         hedger.step -= 1
         held = hedger.held
@@ -153,9 +141,7 @@ async def test_an_order_with_a_lost_answer_is_found_by_its_fills(
     open_desk: OpenDesk, kind: FaultKind
 ) -> None:
     async with open_desk() as desk:
-        hedger = Hedger(desk)
-        await hedger.open()
-        await hedger.hold("0.6")
+        hedger = await Hedger.at_work(desk)
         look = await hedger.watch()
         desk.venue.faults.add(Fault(kind=kind, path=BULK))
         report = await hedger.send(look)
@@ -167,9 +153,7 @@ async def test_an_order_with_a_lost_answer_is_found_by_its_fills(
 
 async def test_an_order_without_a_trace_keeps_its_id(open_desk: OpenDesk) -> None:
     async with open_desk() as desk:
-        hedger = Hedger(desk)
-        await hedger.open()
-        await hedger.hold("0.6")
+        hedger = await Hedger.at_work(desk)
         look = await hedger.watch()
         desk.venue.faults.add(Fault(kind=FaultKind.REQUEST_LOST, path=BULK))
         report = await hedger.send(look)
@@ -189,9 +173,7 @@ async def test_below_the_venues_minimum_it_waits_and_says_so(open_desk: OpenDesk
         for market in DEFAULT_MARKETS
     )
     async with open_desk(markets=coarse) as desk:
-        hedger = Hedger(desk)
-        await hedger.open()
-        await hedger.hold("0.9")
+        hedger = await Hedger.at_work(desk, "0.9")
         look = await hedger.watch()
         assert (look.state, look.owed, look.part_lots) == (HedgeState.WATCHING, -900, 0)
         assert "-900 lots are below the venue's minimum of 1000" in look.reason
@@ -210,9 +192,7 @@ async def test_a_rest_below_the_minimum_stays_owed(open_desk: OpenDesk) -> None:
         for market in DEFAULT_MARKETS
     )
     async with open_desk(markets=coarse) as desk:
-        hedger = Hedger(desk)
-        await hedger.open()
-        await hedger.hold("1.1")
+        hedger = await Hedger.at_work(desk, "1.1")
         look = await hedger.watch()
         await hedger.send(look)
         await hedger.hold("1.4")
@@ -230,9 +210,7 @@ async def test_a_rest_below_the_minimum_stays_owed(open_desk: OpenDesk) -> None:
 
 async def test_a_named_release_ends_it_until_there_is_more(open_desk: OpenDesk) -> None:
     async with open_desk() as desk:
-        hedger = Hedger(desk)
-        await hedger.open()
-        await hedger.hold("0.6")
+        hedger = await Hedger.at_work(desk)
         look = await hedger.watch()
         assert look.obligation is not None
         request = ReleaseHedgeInput(

@@ -27,9 +27,7 @@ from venues.simulation.faults import Fault, FaultKind
 
 async def test_a_halted_market_blocks_and_heals(open_desk: OpenDesk) -> None:
     async with open_desk() as desk:
-        hedger = Hedger(desk)
-        await hedger.open()
-        await hedger.hold("0.6")
+        hedger = await Hedger.at_work(desk)
         allowed = await hedger.watch()
         desk.venue.engine.halt(HEDGE.symbol, halted=True)
         late = await hedger.send(allowed)
@@ -45,9 +43,7 @@ async def test_a_halted_market_blocks_and_heals(open_desk: OpenDesk) -> None:
 
 async def test_trouble_at_the_venue_is_told_and_not_thrown(open_desk: OpenDesk) -> None:
     async with open_desk() as desk:
-        hedger = Hedger(desk)
-        await hedger.open()
-        await hedger.hold("0.6")
+        hedger = await Hedger.at_work(desk)
         desk.venue.faults.add(
             Fault(kind=FaultKind.ERROR_BEFORE, path="*/perps/positions*", count=None)
         )
@@ -81,9 +77,7 @@ async def test_a_watch_keeps_its_lease_until_there_is_something_to_tell(
 @pytest.mark.parametrize("scope", ["fleet", "market:ocx/main/BTC-PERP", "market:ocx/main/ETH-PERP"])
 async def test_under_a_kill_only_what_reduces_is_sent(open_desk: OpenDesk, scope: str) -> None:
     async with open_desk() as desk:
-        hedger = Hedger(desk)
-        await hedger.open()
-        await hedger.hold("0.6")
+        hedger = await Hedger.at_work(desk)
         await hedger.work_off()
         await hedger.hold("1.2")
         allowed = await hedger.watch()
@@ -179,9 +173,7 @@ async def test_a_lease_that_ran_out_is_taken_again_under_a_higher_epoch(
 
 async def test_books_that_disagree_stop_the_hedge(open_desk: OpenDesk) -> None:
     async with open_desk() as desk:
-        hedger = Hedger(desk)
-        await hedger.open()
-        await hedger.hold("0.6")
+        hedger = await Hedger.at_work(desk)
         stray = Fill(
             venue="ocx",
             account="main",
@@ -234,9 +226,7 @@ async def test_a_debt_for_another_market_is_not_taken_over(open_desk: OpenDesk) 
 
 async def test_an_open_debt_is_taken_up_by_the_next_start(open_desk: OpenDesk) -> None:
     async with open_desk() as desk:
-        hedger = Hedger(desk)
-        await hedger.open()
-        await hedger.hold("0.6")
+        hedger = await Hedger.at_work(desk)
         number = (await hedger.watch()).obligation
         leave = LeaveHedgeInput(plan=PLAN, epoch=hedger.epoch)
         await hedger.call(hedger.activities.leave_hedge, leave)

@@ -53,9 +53,7 @@ async def while_it_reads_the_book(
 @pytest.mark.parametrize("by", ["board", "file"])
 async def test_a_kill_while_the_book_is_read_stops_the_order(open_desk: OpenDesk, by: str) -> None:
     async with open_desk() as desk:
-        hedger = Hedger(desk)
-        await hedger.open()
-        await hedger.hold("0.6")
+        hedger = await Hedger.at_work(desk)
         async with while_it_reads_the_book(hedger, await hedger.watch()) as sending:
             if by == "file":
                 (desk.state_dir / "KILL").touch()
@@ -70,9 +68,7 @@ async def test_a_kill_while_the_book_is_read_stops_the_order(open_desk: OpenDesk
 
 async def test_a_lease_lost_while_the_book_is_read_stops_the_order(open_desk: OpenDesk) -> None:
     async with open_desk() as desk:
-        hedger = Hedger(desk)
-        await hedger.open()
-        await hedger.hold("0.6")
+        hedger = await Hedger.at_work(desk)
         look = await hedger.watch()
         async with while_it_reads_the_book(hedger, look) as sending:
             lease, ledger = desk.ports.lease, desk.ports.ledger
@@ -86,9 +82,7 @@ async def test_a_lease_lost_while_the_book_is_read_stops_the_order(open_desk: Op
 
 async def test_a_lease_that_cannot_be_asked_about_counts_as_lost(open_desk: OpenDesk) -> None:
     async with open_desk() as desk:
-        hedger = Hedger(desk)
-        await hedger.open()
-        await hedger.hold("0.6")
+        hedger = await Hedger.at_work(desk)
         look = await hedger.watch()
 
         async def renew(*_: object) -> bool:
@@ -106,9 +100,7 @@ async def test_an_order_held_in_the_network_is_not_sent_twice(
     open_desk: OpenDesk, *, lease_lapses: bool
 ) -> None:
     async with open_desk() as desk:
-        hedger = Hedger(desk, WHOLE)
-        await hedger.open()
-        await hedger.hold("0.6")
+        hedger = await Hedger.at_work(desk, plan=WHOLE)
         network = HeldNetwork()
         look = await hedger.watch()
         exchange(hedger, network)
@@ -127,9 +119,7 @@ async def test_an_order_held_in_the_network_is_not_sent_twice(
 
 async def test_a_filled_receipt_blocks_until_the_books_show_it(open_desk: OpenDesk) -> None:
     async with open_desk() as desk:
-        hedger = Hedger(desk, WHOLE)
-        await hedger.open()
-        await hedger.hold("0.6")
+        hedger = await Hedger.at_work(desk, plan=WHOLE)
         look = await hedger.watch()
         exchange(hedger, late_lists)
         report = await hedger.send(look)
@@ -146,9 +136,7 @@ async def test_a_filled_receipt_blocks_until_the_books_show_it(open_desk: OpenDe
 
 async def test_a_filled_receipt_outlives_books_that_cannot_be_read(open_desk: OpenDesk) -> None:
     async with open_desk() as desk:
-        hedger = Hedger(desk, WHOLE)
-        await hedger.open()
-        await hedger.hold("0.6")
+        hedger = await Hedger.at_work(desk, plan=WHOLE)
         look = await hedger.watch()
 
         async def facts(*arguments: Any) -> Any:
@@ -168,9 +156,7 @@ async def test_a_filled_receipt_outlives_books_that_cannot_be_read(open_desk: Op
 
 async def test_a_waiver_that_shrank_is_told_and_does_not_grow_again(open_desk: OpenDesk) -> None:
     async with open_desk() as desk:
-        hedger = Hedger(desk)
-        await hedger.open()
-        await hedger.hold("0.6")
+        hedger = await Hedger.at_work(desk)
         look = await hedger.watch()
         assert look.obligation is not None
         assert await desk.ports.hedges.release(look.obligation, "ana", "drill")
@@ -200,9 +186,7 @@ async def test_a_hedge_started_before_its_venue_was_refused_is_blocked(
     open_desk: OpenDesk,
 ) -> None:
     async with open_desk() as desk:
-        hedger = Hedger(desk)
-        await hedger.open()
-        await hedger.hold("0.6")
+        hedger = await Hedger.at_work(desk)
         exchange(hedger, forgetful)
         blocked = await hedger.watch()
         assert (blocked.state, blocked.part_lots) == (HedgeState.BLOCKED, 0)

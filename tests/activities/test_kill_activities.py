@@ -3,7 +3,7 @@
 import asyncio
 import re
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -102,8 +102,8 @@ class NoRedis:
     async def settle(self, lost: LostLease) -> bool:
         raise Unavailable(f"redis: away ({lost})")
 
-    async def holder(self, market: MarketId) -> str | None:
-        raise Unavailable(f"redis: away ({market.path})")
+    async def holders(self, markets: Sequence[MarketId]) -> Mapping[MarketId, str]:
+        raise Unavailable(f"redis: away ({markets})")
 
 
 class NoRecord:
@@ -183,7 +183,8 @@ async def test_without_redis_the_gate_is_closed_only_after_every_lease_ran_out(
 ) -> None:
     async with open_desk() as desk:
         hasty = HastyClock(desk.ports.clock)
-        given = await answer(desk, asked(kill_now(desk)), lost=NoRedis(), clock=hasty)
+        gone = NoRedis()
+        given = await answer(desk, asked(kill_now(desk)), lost=gone, holders=gone, clock=hasty)
         (gate,) = [one for one in given.stages if one.stage is KillStage.GATE_CLOSED]
         waited = re.search(r"could not reach Redis for (\d+) s; as it sees it", gate.evidence)
         assert waited is not None

@@ -42,6 +42,9 @@ class TakenLease:
     async def release(self, market: MarketId, epoch: int, owner: str) -> bool:
         return False
 
+    async def fence(self, market: MarketId) -> int:
+        return 0
+
     async def shared(self, market: MarketId) -> bool:
         return False
 

@@ -111,7 +111,7 @@ def test_pnl_has_no_place_for_deposits() -> None:
     fields = set(MarketPnl.__dataclass_fields__)
     assert fields == {
         *("market", "cash", "fees", "quantity", "multiplier", "mid", "marked_at_ms"),
-        *("marked_pnl", "priced"),
+        *("marked_pnl", "priced", "funding"),
     }
     assert not fields & set(Balance.__dataclass_fields__)
 
@@ -211,8 +211,8 @@ def test_a_market_that_joins_brings_only_what_it_made_today(
 @pytest.mark.parametrize(
     ("held", "mid", "priced", "pnl"),
     [
-        ("0", None, True, "-2"),
-        ("2", "50", True, "1998"),
+        ("0", None, True, "-1.5"),
+        ("2", "50", True, "1998.5"),
         ("2", None, True, None),
         ("0", None, False, None),
     ],
@@ -224,6 +224,7 @@ def test_a_holding_without_a_price_has_no_pnl(
         market=MARKET,
         cash=Decimal(-1),
         fees=Decimal(1),
+        funding=Decimal("0.5"),
         quantity=Decimal(held),
         multiplier=Decimal(20),
         mid=None if mid is None else Decimal(mid),

@@ -108,7 +108,7 @@ def test_an_exposure_that_somebody_owns_is_never_a_finding(
     held: Decimal, booked: Decimal, step: str
 ) -> None:
     exposure = BookedExposure(market=MARKET, quantity=booked, last_step=step)
-    for owner in ({"lease": "7 a"}, {"workflow": "flatten/ocx/main/BTC-PERP"}):
+    for owner in ({"lease": "a"}, {"workflow": "flatten/ocx/main/BTC-PERP"}):
         seen = Ownership(market=MARKET, held=held, booked=exposure, **owner)  # type: ignore[arg-type]
         assert judge(seen, NOW) == ()
 

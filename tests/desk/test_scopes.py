@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from desk.identity import MarketId
 from desk.records import Kill, kill_scopes
-from desk.scopes import checked_scope, wider_kills, wider_scopes
+from desk.scopes import checked_scope, why_by_break, wider_kills, wider_scopes
 
 MARKETS = tuple(
     MarketId(venue, account, symbol)
@@ -53,6 +53,7 @@ def test_every_scope_that_can_be_set_can_be_spelled(scope: str) -> None:
     [
         *("", "all", "fleet:x", "fleet:", "Fleet", "venue", "venue:", "venue:a/b", "account:ocx"),
         *("account:/main", "market:ocx", "market:a/b/c/d", "loss:", "loss:venue:ocx"),
+        *("break:", "break:fleet", "break:venue:ocx", "break:loss:fleet"),
     ],
 )
 def test_what_is_no_scope_is_refused_in_words(text: str) -> None:
@@ -63,3 +64,8 @@ def test_what_is_no_scope_is_refused_in_words(text: str) -> None:
 def test_an_unknown_venue_is_named_with_the_known_ones() -> None:
     with pytest.raises(ValueError, match=r"venue 'ocxx' is unknown; use one of ocx, x10"):
         checked_scope("account:ocxx/main", ("x10", "ocx"))
+
+
+def test_no_person_sets_or_lifts_a_kill_where_a_break_holds() -> None:
+    assert "flotilla breaks settle" in why_by_break("break:market:ocx/main/BTC")
+    assert why_by_break("market:ocx/main/BTC") == ""

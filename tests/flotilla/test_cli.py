@@ -12,6 +12,7 @@ import pytest
 
 from desk.identity import MarketId
 from flotilla.cli.kill import checked_scope
+from flotilla.cli.render import emit_rows
 from infra.redis.connection import open_redis
 from infra.redis.kill_board import RedisKillBoard
 from tests.support.services import Services
@@ -71,6 +72,18 @@ def test_bad_input_is_one_sentence(
     assert words in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "data" / "postgres").exists()
+
+
+def test_a_table_shows_what_was_written_letter_by_letter(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    said = "venue says [insufficient margin], see [/runbooks/7] :warning:"
+    emit_rows("from [/b] on", [{"text": said, "n": None}], as_json=False)
+    emit_rows("of [/i]", [], as_json=False)
+    shown = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    for words in ("from [/b] on", "[insufficient margin]", "[/runbooks/7]", "of [/i]: none"):
+        assert words in shown
+    assert ":warning:" in shown
 
 
 def test_a_taken_port_is_named(tmp_path: Path) -> None:

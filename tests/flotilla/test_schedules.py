@@ -17,11 +17,22 @@ from temporalio.client import (
 )
 from temporalio.service import RPCError
 
-from flotilla.schedules import Found, Watch, keep_schedules, kept_schedules, put_right, watches
+from flotilla.reconciliation_schedules import cadences
+from flotilla.schedules import (
+    Found,
+    Kept,
+    Watch,
+    keep_schedules,
+    kept_schedules,
+    put_right,
+    watches,
+)
+from flotilla.upkeep import Daily
 from infra.settings import Settings
 from infra.temporal.search_attributes import SEARCH_ATTRIBUTES, ensure_search_attributes
 from infra.venue_settings import venue_settings
 from workflows.guardian_messages import ExposurePolicy, GuardAccount
+from workflows.upkeep_messages import KeepTables
 
 pytestmark = pytest.mark.services
 
@@ -36,7 +47,7 @@ async def watch(temporal_client: Client) -> AsyncIterator[Watch]:
     await gone(temporal_client, watch)
 
 
-async def gone(client: Client, watch: Watch) -> None:
+async def gone(client: Client, watch: Kept) -> None:
     """Delete a schedule as a person does in the UI."""
     with suppress(RPCError):
         await client.get_schedule_handle(watch.schedule_id).delete()
@@ -140,5 +151,7 @@ async def test_a_worker_has_its_schedules_before_it_works(temporal_client: Clien
             for one in wanted:
                 await temporal_client.get_schedule_handle(one.schedule_id).describe()
     finally:
-        for one in wanted:
-            await gone(temporal_client, one)
+        daily = Daily(account=KeepTables(fleet=settings.fleet))
+        made: tuple[Kept, ...] = (*wanted, *cadences(settings), daily)
+        for schedule in made:
+            await gone(temporal_client, schedule)

@@ -10,10 +10,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from desk.errors import ConfigurationFault, Unavailable
-from desk.identity import MarketId
+from desk.identity import MarketId, OrderIdentity, Slot
 from desk.instrument import Instrument
+from desk.orders import VenueOrder
 from desk.ports import Capabilities
 from desk.records import ControlDecision, LostLease
+from desk.units import Side
 from quoting.dead_man import DeadMan
 from tests.quoting.builders import CAPABILITIES, INSTRUMENT
 from tests.support.alone import OwnLedger
@@ -177,15 +179,30 @@ class OneVenue:
         self.markets[instrument.symbol].orders = 0
         return _Confirmed()
 
-    async def open_orders(self, instrument: Instrument) -> Sequence[int]:
+    async def open_orders(self, instrument: Instrument) -> Sequence[VenueOrder]:
+        resting = self.markets[instrument.symbol].orders
         await self._answer(self.trouble)
         self.markets[instrument.symbol].listings += 1
-        return list(range(self.markets[instrument.symbol].orders))
+        market = MarketId(self.name, self.account_name, instrument.symbol)
+        return [_order(market, number) for number in range(resting)]
 
     async def _answer(self, trouble: Exception | None) -> None:
         await asyncio.sleep(self.slow_s)
         if trouble is not None:
             raise trouble
+
+
+def _order(market: MarketId, number: int) -> VenueOrder:
+    slot = Slot(Side.BUY, number)
+    identity = OrderIdentity(tag=market.tag, epoch=7, cycle=1, slot=slot)
+    return VenueOrder(
+        symbol=market.symbol,
+        side=Side.BUY,
+        price=600_000,
+        remaining=10,
+        venue_order_id=str(number),
+        client_order_id=identity.encode(),
+    )
 
 
 class _Confirmed:
@@ -216,6 +233,7 @@ class World:
     alerts: Alerts = field(default_factory=Alerts)
     venues: dict[tuple[str, str], OneVenue] = field(default_factory=dict)
     said: list[str] = field(default_factory=list)
+    ended: list[tuple[MarketId, int]] = field(default_factory=list)
 
     def venue(self, name: str, *symbols: str, account: str = "main") -> OneVenue:
         markets = {symbol: Market() for symbol in symbols}
@@ -225,6 +243,10 @@ class World:
 
     def guardian(self, name: str = "guardian-1") -> DeadMan:
         return DeadMan(_Ports(self, name), poll_s=0.25, tell=self.said.append)  # type: ignore[arg-type]
+
+    async def end_orders(self, market: MarketId, epoch: int, how: str, at_ms: int) -> int:
+        self.ended.append((market, epoch))
+        return 0
 
     def decisions(self) -> list[ControlDecision]:
         return [record for record in self.ledger.records if isinstance(record, ControlDecision)]
@@ -237,6 +259,7 @@ class _Ports:
         self.worker = worker
         self.lost = world.leases
         self.writer = world.ledger
+        self.ledger = world
         self.alerts = world.alerts
         self.clock = LoopClock()
         self.venues = _Directory(world)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from desk.errors import NotSent, Unresolved, VenueError
 from desk.identity import MarketId
+from desk.records import OrderEnded, OrderSent
 from quoting.dead_man import FIRED, DeadMan
 from tests.quoting.dead_man_world import START_MS, World, now_s, play, until
 
@@ -42,7 +43,9 @@ def test_a_lost_lease_is_cleared_settled_recorded_and_told() -> None:
             world.leases.lose(BTC)
             await until(lambda: bool(world.alerts.told), within_s=2)
         market = venue.markets["BTC-PERP"]
-        assert (market.orders, market.cancels, market.listings) == (0, 1, 2)
+        assert (market.orders, market.cancels, market.listings) == (0, 1, 3), (
+            "one look before, two after"
+        )
         assert world.leases.lost == {}
         (decision,) = world.decisions()
         assert (decision.market, decision.epoch, decision.kind) == (BTC, 7, FIRED)
@@ -53,6 +56,12 @@ def test_a_lost_lease_is_cleared_settled_recorded_and_told() -> None:
         ((_, severity, text),) = world.alerts.told
         assert severity == "critical"
         assert text.startswith(f"{FIRED}: the lease of epoch 7, held by dead/1, ran out")
+        sent = {one.client_order_id for one in world.ledger.records if isinstance(one, OrderSent)}
+        over = {one.client_order_id for one in world.ledger.records if isinstance(one, OrderEnded)}
+        assert len(sent) == 3, "what rested is on record, whether or not anybody recorded it"
+        assert sent == over
+        assert all(one in decision.evidence for one in sent)
+        assert world.ended == [(BTC, 7)], "and nothing of the epoch rests by our books"
 
     play(scene)
 
@@ -100,7 +109,7 @@ def test_a_session_that_comes_during_a_round_keeps_its_orders_from_the_second() 
         venue = world.venue("ocx", "BTC-PERP")
         world.leases.lose(BTC)
         async with watching(world.guardian()):
-            await until(lambda: venue.markets["BTC-PERP"].listings == 1)
+            await until(lambda: venue.markets["BTC-PERP"].listings == 2)
             world.leases.take_over(BTC)
             venue.markets["BTC-PERP"].orders = 6
             await asyncio.sleep(60)
@@ -122,7 +131,7 @@ def test_a_session_that_comes_before_the_settling_is_not_struck_off() -> None:
             await until(lambda: venue.markets["BTC-PERP"].cancels == 1)
             world.leases.take_over(BTC)
             await asyncio.sleep(60)
-        assert venue.markets["BTC-PERP"].listings == 2
+        assert venue.markets["BTC-PERP"].listings == 3
         assert world.leases.events[-1] == ("settle", BTC.path, False)
         assert world.decisions() == []
         assert world.alerts.told == []

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from desk.errors import NotSent, VenueError
 from desk.flattening import FlattenPhase, FlattenProgress, Regime, next_move
 from desk.orders import OutcomeKind, TimeInForce
-from desk.records import FillSeen, OrderAnswered, OrderSent
+from desk.records import FillSeen, OrderAnswered, OrderEnded, OrderSent
 from desk.risk.limits import RiskLimits
 from desk.units import Side
 from quoting.exit import ExitStep, FlattenSliceReport, exit_slice
@@ -124,7 +124,11 @@ async def test_a_slice_is_reduce_only_within_its_budget_and_recorded() -> None:
     assert order.client_order_id.endswith("-3-7-xs0")
     assert order.price == 593_999, "the best bid less 1 %, rounded down"
     assert (report.position_before, report.position_after, report.spent) == (100, 80, True)
-    assert [type(one) for one in ledger.records] == [OrderSent, OrderAnswered, FillSeen]
+    assert [type(one) for one in ledger.records] == [OrderSent, OrderAnswered, OrderEnded, FillSeen]
+    (heard,) = (one for one in ledger.records if isinstance(one, FillSeen))
+    assert heard.mid == report.mid
+    meaning = INSTRUMENT.tick_size, INSTRUMENT.lot_size, INSTRUMENT.multiplier
+    assert (heard.tick_size, heard.lot_size, heard.multiplier) == meaning
     assert report.traded == INSTRUMENT.notional(600_000, 20)
     assert report.cost == INSTRUMENT.notional(600_000 - order.price, 20)
 

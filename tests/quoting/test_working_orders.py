@@ -159,6 +159,40 @@ def test_a_late_fill_of_a_cancelled_order_is_still_ours() -> None:
     assert table.unattributed == 1
 
 
+def test_a_nameless_fill_that_may_be_a_replaced_orders_ends_nothing_before_the_venue_is_asked() -> (
+    None
+):
+    table, _ = resting(1)
+    second = ladder(2)
+    bid = second.orders[0].client_order_id
+    table.sent(second)
+    table.answered(second, answer(second, OutcomeKind.ACCEPTED, old_gone=True), 5)
+    table.take_gone()
+    table.filled(fill(Side.BUY, 100, 10))
+    assert table.take_gone() == []
+    assert table.to_ask(6, 100) == (bid,)
+    assert [item.remaining for item in table.open] == [10, 10], "it may rest whole"
+    table.settled(bid, 7, resting=True)
+    assert states(table) == [WorkingState.RESTING] * 2
+    table.filled(fill(Side.BUY, 100, 10, "t2"))
+    table.settled(bid, 8, resting=False)
+    assert table.take_gone() == [(bid, "not at the venue")]
+
+
+def test_a_nameless_fill_takes_no_order_away_that_the_venue_has_not_answered_for() -> None:
+    table, _ = resting(1)
+    second = ladder(2)
+    table.answered(ladder(1), answer(ladder(1), OutcomeKind.ACCEPTED, old_gone=True), 0)
+    table.cleared()
+    table.take_gone()
+    table.sent(second)
+    table.filled(fill(Side.BUY, 100, 10))
+    assert table.take_gone() == []
+    assert table.to_ask(6, 100) == (), "it may not be booked yet, and would not be found"
+    table.answered(second, answer(second, OutcomeKind.ACCEPTED, old_gone=True), 7)
+    assert states(table) == [WorkingState.RESTING] * 2
+
+
 def test_an_audit_names_ghosts_and_orphans() -> None:
     table, batch = resting(1)
     ids = [item.client_order_id for item in batch.orders]

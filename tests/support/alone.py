@@ -29,6 +29,10 @@ class OwnLease:
         del market, owner
         return epoch == self.epoch
 
+    async def fence(self, market: MarketId) -> int:
+        del market
+        return self.epoch
+
     async def shared(self, market: MarketId) -> bool:
         del market
         return False
@@ -83,6 +87,10 @@ class OwnLedger:
 
     def behind_s(self) -> float:
         return 0.0
+
+    def unrecorded(self, market: MarketId) -> int:
+        del market
+        return 0
 
     async def flush(self, timeout_s: float) -> bool:
         del timeout_s

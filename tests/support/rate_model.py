@@ -6,7 +6,7 @@ It passes the same cases as the bucket in Redis (tests/infra/redis/test_rate_sha
 from collections.abc import Sequence
 
 from desk.errors import Unavailable
-from desk.ports import RateLaw, RateShare
+from desk.rate_ports import RateLaw, RateShare
 from desk.units import NS_PER_S
 
 

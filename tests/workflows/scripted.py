@@ -24,6 +24,7 @@ from activities.messages import (
     TakeOverInput,
     TakeOverReport,
 )
+from desk.identity import MarketId
 from desk.lifecycle import SessionReason
 from quoting.agreement import StandDownReport
 from quoting.exit import FlattenSliceReport
@@ -69,6 +70,12 @@ class Script:
     ends: deque[int] = field(default_factory=deque)
     """Lots that the last looks of a flatten see; zero when none is left."""
 
+    leaves_with: SessionReason | None = None
+    leave_now: bool = False
+    """The first session that runs on ends with `leaves_with` when it is told to leave now."""
+    held_by: str = ""
+    """What a look whether a break holds the market says."""
+
     def note(self, name: str, request: object) -> None:
         self.calls.append(name)
         self.inputs.append(request)
@@ -80,6 +87,7 @@ class Script:
             self.take_over,
             self.stand_down,
             self.record_decision,
+            self.break_holding,
         ]
 
     @activity.defn(name="preflight")
@@ -113,9 +121,10 @@ class Script:
         else:
             reason = SessionReason.CANCELLED
             try:
-                while True:
+                while not (self.leave_now and self.leaves_with):
                     activity.heartbeat()
                     await asyncio.sleep(0.05)
+                reason, self.leaves_with = self.leaves_with, None
             except asyncio.CancelledError:
                 self.note("cancelled", request)
                 if self.leaving_error is not None:
@@ -195,6 +204,11 @@ class Script:
         if self.look_failures:
             raise self.look_failures.popleft()
         return self.look
+
+    @activity.defn(name="break_holding")
+    async def break_holding(self, market: MarketId) -> str:
+        self.note("break_holding", market)
+        return self.held_by
 
     @activity.defn(name="record_decision")
     async def record_decision(self, request: DecisionInput) -> None:

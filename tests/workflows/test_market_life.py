@@ -6,6 +6,7 @@ from collections import deque
 import pytest
 from temporalio.client import WorkflowFailureError, WorkflowHandle, WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
+from temporalio.testing import WorkflowEnvironment
 
 from activities.messages import SessionInput
 from desk.lifecycle import SessionReason
@@ -152,14 +153,101 @@ async def test_a_kill_stands_down(start: Start) -> None:
     assert states(result) == ["starting", "quoting", "standing_down", "stopped"]
 
 
-async def test_a_break_waits_for_a_person(start: Start) -> None:
+HELD = "break 7: ledger has 0 lots, the venue 5"
+
+
+async def test_a_break_waits_until_it_is_settled(start: Start) -> None:
+    script = Script(sessions=deque([SessionReason.BREAK]), held_by=HELD)
+    async with start(script) as handle:
+        await until(handle, "paused")
+        await handle.signal(MarketWorkflow.break_settled)
+        await until_called(script, "break_holding")
+        assert (await handle.query(MarketWorkflow.status)).state.value == "paused", "another holds"
+        script.held_by = ""
+        await handle.signal(MarketWorkflow.break_settled)
+        await until_called(script, "quote_session", 2)
+        await handle.signal(MarketWorkflow.stop, StopMarket())
+        result = await handle.result()
+    assert states(result)[:4] == ["starting", "quoting", "paused", "quoting"]
+    assert result.states[3].reason == "the break is settled"
+
+
+async def test_a_settlement_nobody_told_of_is_seen_all_the_same(
+    start: Start, server: WorkflowEnvironment
+) -> None:
+    script = Script(sessions=deque([SessionReason.BREAK]), held_by=HELD)
+    async with start(script) as handle:
+        await until(handle, "paused")
+        for _ in range(120):
+            await server.sleep(60)
+        looks = script.calls.count("break_holding")
+        assert 10 < looks < 20, "ever more seldom"
+        assert script.calls.count("quote_session") == 1
+        script.held_by = ""
+        while script.calls.count("quote_session") < 2:
+            await server.sleep(60)
+        await handle.signal(MarketWorkflow.stop, StopMarket())
+        await handle.result()
+
+
+async def test_a_settlement_while_the_session_still_leaves_is_not_lost(
+    start: Start, server: WorkflowEnvironment
+) -> None:
+    script = Script(leaves_with=SessionReason.BREAK)
+    async with start(script) as handle:
+        await until_called(script, "quote_session")
+        with server.auto_time_skipping_disabled():
+            await handle.signal(MarketWorkflow.break_settled)
+            script.leave_now = True
+            await until_called(script, "quote_session", 2)
+        await handle.signal(MarketWorkflow.stop, StopMarket())
+        result = await handle.result()
+    assert states(result)[:4] == ["starting", "quoting", "paused", "quoting"]
+
+
+async def test_a_market_a_person_paused_stays_paused_when_a_break_is_settled(
+    start: Start, server: WorkflowEnvironment
+) -> None:
     script = Script(sessions=deque([SessionReason.BREAK]))
     async with start(script) as handle:
         await until(handle, "paused")
+        await handle.signal(MarketWorkflow.pause, Request(reason="lunch", by="ana"))
+        await handle.signal(MarketWorkflow.break_settled)
+        await server.sleep(60)
+        status = await handle.query(MarketWorkflow.status)
+        assert status.state.value == "paused"
+        assert "break_holding" not in script.calls
         await handle.signal(MarketWorkflow.resume, Request(by="ana"))
         await until_called(script, "quote_session", 2)
         await handle.signal(MarketWorkflow.stop, StopMarket())
         await handle.result()
+
+
+@pytest.mark.parametrize("reason", [SessionReason.REFUSED, SessionReason.UNFIT])
+async def test_what_waits_for_a_person_does_not_go_on_for_a_break(
+    start: Start, server: WorkflowEnvironment, reason: SessionReason
+) -> None:
+    script = Script(sessions=deque([reason]))
+    async with start(script) as handle:
+        await until(handle, "paused")
+        await handle.signal(MarketWorkflow.break_settled)
+        await server.sleep(60)
+        assert (await handle.query(MarketWorkflow.status)).state.value == "paused"
+        await handle.signal(MarketWorkflow.stop, StopMarket())
+        result = await handle.result()
+    assert states(result) == ["starting", "quoting", "paused", "standing_down", "stopped"]
+
+
+async def test_a_resume_while_the_break_stands_leads_back_to_the_pause(start: Start) -> None:
+    script = Script(sessions=deque([SessionReason.BREAK, SessionReason.BREAK]), held_by=HELD)
+    async with start(script) as handle:
+        await until(handle, "paused")
+        await handle.signal(MarketWorkflow.resume, Request(by="ana"))
+        await until_called(script, "quote_session", 2)
+        await until(handle, "paused")
+        await handle.signal(MarketWorkflow.stop, StopMarket())
+        result = await handle.result()
+    assert states(result)[:5] == ["starting", "quoting", "paused", "quoting", "paused"]
 
 
 async def test_stop_with_flatten_exits_first(start: Start) -> None:

@@ -11,7 +11,8 @@ from dataclasses import replace
 import structlog
 
 from desk.errors import Unavailable
-from desk.ports import Clock, RateLaw, RateShare, RateShares
+from desk.ports import Clock
+from desk.rate_ports import RateLaw, RateShare, RateShares
 from desk.units import NS_PER_S
 from venues._transport.rate_limit import RateBudget, RateNews, RequestKind
 from venues._transport.rate_stock import Pace, RateStock

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 
 import httpx
 
-from desk.ports import Clock, RateShares, Venue
+from desk.ports import Clock, Venue
+from desk.rate_ports import RateShares
 from venues._transport.backoff import Backoff
 from venues._transport.http import HttpPool
 from venues._transport.rate_limit import RateBudget

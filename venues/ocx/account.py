@@ -23,11 +23,15 @@ from desk.orders import (
     VenueOrder,
     VenuePosition,
 )
+from desk.payments import Payment
 from desk.ports import Clock
+from desk.sources import Source, SourceView
+from venues._transport.sse import StreamEnded
 from venues.ocx.config import OcxConfig
 from venues.ocx.instruments import Catalog
 from venues.ocx.reads import Reads, readable
 from venues.ocx.trades import Numbered, RecentTrades, fill_of, number
+from venues.ocx.views import ENDPOINT, SOURCES, STREAM, Quarrel, view_of
 from venues.ocx.wire import (
     WireOrder,
     WirePosition,
@@ -40,9 +44,12 @@ from venues.ocx.wire import (
     venue_order,
 )
 
+_UNHEARD = "the account stream has given no snapshot yet"
+_LOOKS = 2
+
 
 class OcxAccount:
-    """AccountPort of OCX. `snapshot`, `change`, `alive` and `lost` are for its user stream."""
+    """AccountPort of OCX. `snapshot` to `unheard` are for whoever holds its user stream."""
 
     def __init__(
         self, *, config: OcxConfig, account: str, reads: Reads, catalog: Catalog, clock: Clock
@@ -56,7 +63,10 @@ class OcxAccount:
         self._recent = RecentTrades(by_venue=self._by_venue)
         self._positions: dict[str, WirePosition] = {}
         self._followers: list[_Follower] = []
-        self._lost: str | None = "the account stream has given no snapshot yet"
+        self._lost: str | None = _UNHEARD
+        self._heard_ns = 0
+        self._quarrel = Quarrel()
+        self._doubted = False
         self._log = structlog.get_logger(__name__)
 
     async def run(self, instrument: Instrument, sink: Callable[[AccountEvent], None]) -> None:
@@ -127,8 +137,61 @@ class OcxAccount:
         listed = await self._reads.private("positions", decode_positions, {})
         return replace(told, exposure=readable("positions", lambda _: exposure_of(listed), b""))
 
+    async def payments(self, since_ms: int) -> Sequence[Payment]:  # noqa: ARG002
+        """None: OCX lists neither funding nor transfers (ocx.md sections 3.4 and 4.5)."""
+        return ()
+
+    @property
+    def sources(self) -> Sequence[Source]:
+        """The account endpoint, and below it the user stream."""
+        return SOURCES
+
+    async def views(self) -> Sequence[SourceView]:
+        """What both say now, for two requests; the stream only while it is in sync.
+
+        Both once more when the stream moved while the endpoint was read. A stream that contradicts
+        the endpoint for half a minute is started anew at its next word, so that what is told to
+        markets follows the higher word.
+        """
+        for _ in range(_LOOKS):
+            before = dict(self._positions)
+            endpoint = await self._endpoint()
+            if before == self._positions:
+                break
+        heard = self._heard()
+        apart = heard is not None and heard.positions != endpoint.positions
+        if self._quarrel.lasts(apart=apart, now_ns=endpoint.asked_ns):
+            self._doubted = True
+        return (endpoint,) if heard is None else (endpoint, heard)
+
+    async def _endpoint(self) -> SourceView:
+        asked_ns = self._clock.monotonic_ns()
+        listed = await self._reads.private("positions", decode_positions, {})
+        funds = await self._reads.private(
+            "balances", lambda body: decode_balance(body).balance(), {}
+        )
+        return readable(
+            "positions",
+            lambda _: view_of(
+                ENDPOINT, listed, self._catalog, asked_ns=asked_ns, equity=funds.equity
+            ),
+            b"",
+        )
+
+    def _heard(self) -> SourceView | None:
+        """What the user stream says, as of its last sign of life; None when that cannot be said."""
+        if self._lost is not None:
+            return None
+        try:
+            return view_of(STREAM, self._positions.values(), self._catalog, asked_ns=self._heard_ns)
+        except (ValueError, ArithmeticError) as error:
+            self._log.error("ocx.account_unreadable", account=self._account, why=str(error))
+            return None
+
     def snapshot(self, told: WireUser) -> None:
         """The user stream (re)started with the whole state."""
+        self._check_doubt()
+        self._heard_ns = self._clock.monotonic_ns()
         self._positions = {position.key: position for position in told.positions}
         self._recent.snapshot(told.trades)
         self._lost = None
@@ -138,6 +201,8 @@ class OcxAccount:
 
     def change(self, told: WireUser) -> None:
         """The user stream told new trades, changed positions, removed positions."""
+        self._check_doubt()
+        self._heard_ns = self._clock.monotonic_ns()
         fresh = self._recent.change(told.trades)
         moved = {self._forget(key) for key in told.removed_ids}
         for position in (*told.positions, *told.upserts):
@@ -154,18 +219,29 @@ class OcxAccount:
 
     def alive(self) -> None:
         """The user stream gave a sign of life."""
+        self._check_doubt()
         event = AccountAlive(received_ns=self._clock.monotonic_ns())
         if self._lost is None:
+            self._heard_ns = event.received_ns
             for follower in tuple(self._followers):
                 follower.sink(event)
 
     def lost(self, reason: str) -> None:
         """The user stream is gone; what it told is not current any more."""
-        self._lost = reason
+        self._lost, self._doubted = reason, False
         self._log.warning("ocx.account_stream_lost", account=self._account, reason=reason)
         event = AccountLost(reason=reason, received_ns=self._clock.monotonic_ns())
         for follower in tuple(self._followers):
             follower.sink(event)
+
+    def unheard(self) -> None:
+        """Nobody holds the user stream any more: nothing it told is current from now on."""
+        self._lost, self._doubted = _UNHEARD, False
+
+    def _check_doubt(self) -> None:
+        """End a connection that is not believed; the next one begins with the whole state."""
+        if self._doubted:
+            raise StreamEnded("it contradicts the account endpoint")
 
     def _tell_snapshot(self, follower: "_Follower") -> None:
         instrument = follower.instrument

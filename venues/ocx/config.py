@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from desk.errors import ConfigurationFault
-from desk.ports import Capabilities, RateLaw
+from desk.ports import Capabilities
+from desk.rate_ports import RateLaw
 from venues._transport.address import Address
 from venues.ocx.settings import CREDENTIALS, PATHS, MarketOverride, read_settings
 from venues.ocx.signing import Secret

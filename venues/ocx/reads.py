@@ -24,6 +24,12 @@ class Reads:
         self._paths = config.paths
         self._http = http
         self._session = session
+        self._made = 0
+
+    @property
+    def requests(self) -> int:
+        """Requests sent so far, second tries and sign-ins counted."""
+        return self._made + self._session.requests
 
     async def public(self, endpoint: str) -> httpx.Response:
         """Answer of an endpoint that needs no credential."""
@@ -47,6 +53,7 @@ class Reads:
     async def _get(
         self, endpoint: str, params: Mapping[str, str | int], headers: Mapping[str, str]
     ) -> httpx.Response:
+        self._made += 1
         try:
             return await self._http.get(
                 self._paths[endpoint], params=dict(params), headers=dict(headers)

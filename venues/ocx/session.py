@@ -47,7 +47,13 @@ class Session:
         self._preferred: dict[str, Credential] = {}
         self._blocks: dict[Credential, bytes] = {}
         self._signing_in = asyncio.Lock()
+        self._made = 0
         self._log = structlog.get_logger(__name__)
+
+    @property
+    def requests(self) -> int:
+        """Sign-in requests sent so far."""
+        return self._made
 
     def at_hand(self, endpoint: str) -> Credential | None:
         """Credential to use now, None when one has to be fetched first (`ready`)."""
@@ -201,6 +207,7 @@ class Session:
         return Secret(token)
 
     async def _post(self, endpoint: str, body: dict[str, str]) -> httpx.Response:
+        self._made += 1
         try:
             answer = await self._http.post(self._config.paths[endpoint], json=body)
         except httpx.HTTPError as error:

@@ -91,15 +91,23 @@ class OcxVenue:
         """OCX has no such timer (ocx.md section 4.4)."""
         return
 
+    @property
+    def requests(self) -> int:
+        """Read requests sent so far in this process, repeats and sign-ins counted."""
+        return self._reads.requests
+
     async def run(self) -> None:
         """Hold shared streams, sessions and budgets until cancelled; never ends by an error."""
-        async with asyncio.TaskGroup() as group:
-            for pool in self._pools:
-                group.create_task(self._always("connections", pool.run))
-            if self._rate is not None:
-                group.create_task(self._always("rate budget", self._rate.run))
-            group.create_task(self._always("session", self._session.run))
-            group.create_task(self._always("user stream", self._user_stream.run))
+        try:
+            async with asyncio.TaskGroup() as group:
+                for pool in self._pools:
+                    group.create_task(self._always("connections", pool.run))
+                if self._rate is not None:
+                    group.create_task(self._always("rate budget", self._rate.run))
+                group.create_task(self._always("session", self._session.run))
+                group.create_task(self._always("user stream", self._user_stream.run))
+        finally:
+            self._account.unheard()
 
     async def instruments(self) -> Sequence[Instrument]:
         """Markets we can read, with this account's fees. Raises Refused, NotSent or Unresolved.

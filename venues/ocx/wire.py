@@ -13,7 +13,8 @@ from desk.orders import Balance, Liquidity, VenueOrder
 from desk.units import Level, Side
 from venues.ocx.grid import Grid
 
-_UNKNOWN_GRID = Decimal("0.00000001")
+UNKNOWN_UNIT = Decimal("0.00000001")
+"""Unit of prices and sizes of markets that nobody listed to us."""
 _SIDES = {"buy": Side.BUY, "sell": Side.SELL, "long": Side.BUY, "short": Side.SELL}
 _GONE = frozenset({"filled", "cancelled", "canceled", "rejected", "expired"})
 _KINDS = {"snapshot": "snapshot", "update": "change", "delta": "change", "error": "error"}
@@ -249,7 +250,7 @@ def unix_ms(moment: str | int) -> int:
 
 def venue_order(order: WireOrder, grids: tuple[Grid, Grid] | None) -> VenueOrder:
     """A listed order; without grids (a market we do not know) in units of 1e-8."""
-    prices, sizes = grids or (Grid(_UNKNOWN_GRID), Grid(_UNKNOWN_GRID))
+    prices, sizes = grids or (Grid(UNKNOWN_UNIT), Grid(UNKNOWN_UNIT))
     venue_id = order.order_id or order.id
     if venue_id is None:
         raise ValueError("an order was listed without an id")

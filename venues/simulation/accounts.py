@@ -10,7 +10,7 @@ from decimal import Decimal
 from desk.instrument import Instrument
 from desk.units import Lots, Side, Ticks
 from venues.simulation.book import LiveOrder
-from venues.simulation.views import AccountTrade, Bucket
+from venues.simulation.views import AccountPayment, AccountTrade, Bucket
 
 ZERO = Decimal(0)
 
@@ -128,6 +128,7 @@ class Account:
         self.orders: dict[str, LiveOrder] = {}
         self.by_client_id: dict[str, LiveOrder] = {}
         self.trades: deque[AccountTrade] = deque(maxlen=0 if house else history)
+        self.payments: deque[AccountPayment] = deque(maxlen=0 if house else history)
         self._used: dict[str, None] = {}
         self._remembered = remembered
 

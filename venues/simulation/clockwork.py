@@ -5,6 +5,7 @@ Nobody's gain is unpaid for.
 
 from decimal import ROUND_HALF_EVEN, Decimal
 
+from desk.payments import PaymentKind
 from desk.units import NS_PER_MS, Side
 from venues.simulation.accounts import ZERO, Account, Holding
 from venues.simulation.admission import Verdict
@@ -15,6 +16,7 @@ from venues.simulation.market import Market
 from venues.simulation.matching import execute
 from venues.simulation.orders import OrderKind, OrderRequest
 from venues.simulation.state import State
+from venues.simulation.views import AccountPayment
 
 _PER_LOT = Decimal("1e-12")
 LIQUIDATION_TAG = "liquidation"
@@ -48,15 +50,32 @@ def pay_funding(state: State, market: Market, rate: Decimal) -> None:
         account.credit(amount)
         holding.funding += amount
         if not account.house:
-            _tell_funding(state, holding, rate, amount)
+            _tell_funding(state, account, holding, rate, amount)
 
 
-def _tell_funding(state: State, holding: Holding, rate: Decimal, amount: Decimal) -> None:
+def _tell_funding(
+    state: State, account: Account, holding: Holding, rate: Decimal, amount: Decimal
+) -> None:
+    now = state.now_ns()
+    payment = AccountPayment(
+        number=state.new_payment(),
+        account=account.name,
+        kind=PaymentKind.FUNDING,
+        amount=amount,
+        at_ms=now // NS_PER_MS,
+        symbol=holding.symbol,
+        position_id=holding.position_id,
+        rate=rate,
+        lots=holding.lots,
+        mark=state.markets[holding.symbol].last_mark,
+    )
+    account.payments.append(payment)
     state.log.record(
         FundingPaid(
             sequence=state.log.next_sequence(),
-            at_ns=state.now_ns(),
-            account=holding.account,
+            at_ns=now,
+            account=account.name,
+            payment=payment.number,
             symbol=holding.symbol,
             rate=rate,
             lots=holding.lots,

@@ -3,23 +3,21 @@
 None of this is part of any venue's protocol; a venue's client never calls it.
 """
 
-from collections.abc import Callable
-from decimal import Decimal, InvalidOperation
-from ipaddress import ip_address
-from typing import Annotated, Any, Protocol, TypeVar
+from typing import Annotated, Any, Protocol
 
 import msgspec
 from aiohttp import web
 
 from desk.instrument import Instrument
 from desk.units import Side
+from venues.simulation.book_levers import BookLevers
 from venues.simulation.faultfile import decode_faults
 from venues.simulation.hand import crowd_trade
+from venues.simulation.lever import LeverRefused, LeverTable, bad, decode, positive, register
 from venues.simulation.orders import OrderReport
 from venues.simulation.pump import Pump
 from venues.simulation.stage import Stage
 
-_Lever = TypeVar("_Lever")
 Positive = Annotated[int, msgspec.Meta(gt=0)]
 
 
@@ -56,16 +54,6 @@ class Index(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="cam
     price: str | None
 
 
-class LeverRefused(Exception):
-    """A lever that was not pulled right; `status` is HTTP."""
-
-    def __init__(self, status: int, code: str, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-        self.code = code
-        self.message = message
-
-
 class Display(Protocol):
     """How a venue writes accounts and orders."""
 
@@ -88,7 +76,11 @@ class Control:
 
     def register(self, router: web.UrlDispatcher) -> None:
         """Add the routes."""
-        levers: tuple[tuple[str, str, Callable[[web.Request, bytes], Any]], ...] = (
+        register(router, self._table())
+        register(router, BookLevers(self._stage, self._display).table())
+
+    def _table(self) -> LeverTable:
+        return (
             ("GET", "/_sim/events", self._events),
             ("GET", "/_sim/state", self._state),
             ("GET", "/_sim/faults", self._list_faults),
@@ -101,13 +93,11 @@ class Control:
             ("POST", "/_sim/expire", self._expire),
             ("POST", "/_sim/index", self._index),
         )
-        for method, path, lever in levers:
-            router.add_route(method, path, _guarded(lever))
 
     def _events(self, request: web.Request, _raw: bytes) -> Any:
         since = request.query.get("since", "0")
         if not since.isdecimal():
-            raise _bad("since must be a whole number")
+            raise bad("since must be a whole number")
         return self._stage.engine.events(int(since))
 
     def _state(self, _request: web.Request, _raw: bytes) -> Any:
@@ -120,7 +110,7 @@ class Control:
         try:
             faults = decode_faults(raw)
         except ValueError as fault:
-            raise _bad(str(fault)) from None
+            raise bad(str(fault)) from None
         return {"ids": [self._stage.faults.add(fault) for fault in faults]}
 
     def _clear_faults(self, request: web.Request, _raw: bytes) -> Any:
@@ -128,11 +118,11 @@ class Control:
         if number is None:
             return {"removed": self._stage.faults.clear()}
         if not number.isdecimal():
-            raise _bad("id must be a whole number")
+            raise bad("id must be a whole number")
         return {"removed": int(self._stage.faults.remove(int(number)))}
 
     def _shock(self, _request: web.Request, raw: bytes) -> Any:
-        order = _decode(raw, Shock)
+        order = decode(raw, Shock)
         self._instrument(order.market_id)
         flow = self._pump.flow(order.market_id)
         if flow is None:
@@ -144,7 +134,7 @@ class Control:
     def _direction(self, order: Shock) -> int:
         if order.against is None:
             if order.direction not in {1, -1}:
-                raise _bad("direction must be 1 or -1, or against must name an account")
+                raise bad("direction must be 1 or -1, or against must name an account")
             return int(order.direction or 0)
         if order.against not in self._stage.accounts():
             raise LeverRefused(404, "UNKNOWN_ACCOUNT", f"no account {order.against}")
@@ -152,37 +142,37 @@ class Control:
         return 1 if held < 0 else -1
 
     def _trade(self, _request: web.Request, raw: bytes) -> Any:
-        order = _decode(raw, CrowdTrade)
+        order = decode(raw, CrowdTrade)
         instrument = self._instrument(order.market_id)
-        lots = instrument.lots(_number(order.quantity))
+        lots = instrument.lots(positive(order.quantity))
         price = None
         if order.price is not None:
-            price = instrument.price_ticks(_number(order.price), order.side)
+            price = instrument.price_ticks(positive(order.price), order.side)
         report = crowd_trade(self._stage.engine, order.market_id, order.side, lots, price)
         return self._display.report(instrument, report)
 
     def _halt(self, _request: web.Request, raw: bytes) -> Any:
-        switch = _decode(raw, Switch)
+        switch = decode(raw, Switch)
         self._instrument(switch.market_id)
         self._stage.engine.halt(switch.market_id, halted=switch.on)
         return {"halted": switch.on}
 
     def _quiet(self, _request: web.Request, raw: bytes) -> Any:
-        switch = _decode(raw, Switch)
+        switch = decode(raw, Switch)
         self._instrument(switch.market_id)
         self._pump.set_quiet(switch.market_id, quiet=switch.on)
         return {"quiet": switch.on}
 
     def _expire(self, _request: web.Request, raw: bytes) -> Any:
-        switch = _decode(raw, Switch)
+        switch = decode(raw, Switch)
         self._instrument(switch.market_id)
         self._stage.expire(switch.market_id)
         return {"expired": True}
 
     def _index(self, _request: web.Request, raw: bytes) -> Any:
-        order = _decode(raw, Index)
+        order = decode(raw, Index)
         self._instrument(order.market_id)
-        price = None if order.price is None else _number(order.price)
+        price = None if order.price is None else positive(order.price)
         self._stage.engine.set_index(order.market_id, price)
         return {"index": order.price}
 
@@ -190,51 +180,3 @@ class Control:
         if symbol not in self._stage.listed():
             raise LeverRefused(404, "UNKNOWN_MARKET", f"there is no market {symbol}")
         return self._stage.engine.market_rules(symbol).instrument
-
-
-def _bad(message: str) -> LeverRefused:
-    return LeverRefused(400, "INVALID_REQUEST", message)
-
-
-def _guarded(
-    lever: Callable[[web.Request, bytes], Any],
-) -> Callable[[web.Request], Any]:
-    async def serve(request: web.Request) -> web.Response:
-        raw = await request.read()
-        try:
-            _require_loopback(request)
-            body = lever(request, raw)
-        except LeverRefused as error:
-            shown = {"error": error.code, "message": error.message}
-            return _json(error.status, shown)
-        return _json(200, body)
-
-    return serve
-
-
-def _require_loopback(request: web.Request) -> None:
-    if not ip_address(request.remote or "0.0.0.0").is_loopback:
-        raise LeverRefused(403, "FORBIDDEN", "the levers work from loopback only")
-
-
-def _decode(raw: bytes, kind: type[_Lever]) -> _Lever:
-    try:
-        return msgspec.json.decode(raw, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError) as fault:
-        raise _bad(str(fault)) from None
-
-
-def _number(text: str) -> Decimal:
-    try:
-        number = Decimal(text)
-    except InvalidOperation:
-        raise _bad(f"{text} is not a decimal number") from None
-    if not number.is_finite() or number <= 0:
-        raise _bad(f"{text} must be a positive number")
-    return number
-
-
-def _json(status: int, body: Any) -> web.Response:
-    return web.Response(
-        status=status, body=msgspec.json.encode(body), content_type="application/json"
-    )

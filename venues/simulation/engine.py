@@ -38,10 +38,11 @@ from venues.simulation.reading import balance_view, position_view, preview
 from venues.simulation.rules import EngineRules, MarketRules
 from venues.simulation.state import State
 from venues.simulation.swap import swap_order
+from venues.simulation.tampering import Tampering
+from venues.simulation.treasury import Treasury
 from venues.simulation.views import (
     AccountTrade,
     BalanceView,
-    Bucket,
     FundingView,
     PositionView,
     PublicTrade,
@@ -62,6 +63,8 @@ class Engine:
         self.timers = Timers(self._state)
         self.batches = Batches(self._state)
         self.exposures = Exposures(self._state)
+        self.treasury = Treasury(self._state)
+        self.tampering = Tampering(self._state)
 
     # --- setting up -------------------------------------------------------------------------
 
@@ -349,22 +352,6 @@ class Engine:
         """End a market: cancel its orders and settle positions at the mark (or last index)."""
         expire(self._state, self._state.markets[symbol])
         self._state.finish()
-
-    def transfer(
-        self, account: str, source: Bucket, target: Bucket, amount: Decimal
-    ) -> RejectReason | None:
-        """Move money between buckets; the reason when it is refused (INVALID or MARGIN)."""
-        owner = self._state.accounts[account]
-        if amount <= 0 or source is target:
-            return RejectReason.INVALID
-        free = owner.buckets[source]
-        if source is Bucket.PERPS:
-            free = min(free, standing(self._state, owner).available)
-        if amount > free:
-            return RejectReason.MARGIN
-        owner.buckets[source] -= amount
-        owner.buckets[target] += amount
-        return None
 
     def tick(self) -> None:
         """Let time pass up to now: timers, mark, funding, liquidations. Call it often."""

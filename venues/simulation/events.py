@@ -118,14 +118,32 @@ class PositionChanged:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FundingPaid:
-    """`amount` quote currency was received (negative: paid) on `lots` at `rate` of notional."""
+    """`amount` quote currency was received (negative: paid) on `lots` at `rate` of notional.
+
+    `payment` is its number in `engine.treasury.payments`.
+    """
 
     sequence: int
     at_ns: int
     account: str
+    payment: int
     symbol: str
     rate: Decimal
     lots: Lots
+    amount: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MoneyMoved:
+    """The perps bucket received (negative: gave) money from outside or from another bucket.
+
+    `payment` is its number in `engine.treasury.payments`.
+    """
+
+    sequence: int
+    at_ns: int
+    account: str
+    payment: int
     amount: Decimal
 
 
@@ -177,6 +195,7 @@ LoggedEvent: TypeAlias = (
     | Trade
     | PositionChanged
     | FundingPaid
+    | MoneyMoved
     | Liquidated
     | TimerSet
     | TimerFired

@@ -5,6 +5,7 @@ Not every venue has every fault. A plan is deterministic for a given seed and or
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Decimal
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from random import Random
@@ -61,6 +62,8 @@ class FaultKind(StrEnum):
     BAND_MOVE = "band_move"  # a window: low, high
     LIQUIDATION = "liquidation"  # a window: index moved bps against the account
     CLOCK_SKEW = "clock_skew"  # a window: skew_s
+    FILL_UNTOLD = "fill_untold"  # one execution no account stream ever tells; by market, account
+    ENDPOINT_DIFFERS = "endpoint_differs"  # a window: reads show lots more, and amount more money
 
 
 Fraction = Annotated[float, msgspec.Meta(ge=0, le=1)]
@@ -100,6 +103,8 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     low: str | None = None
     high: str | None = None
     skew_s: float = 0.0
+    lots: int = 0
+    amount: Decimal = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,6 +171,10 @@ class FaultPlan:
         count = len(self._armed)
         self._armed.clear()
         return count
+
+    def armed(self, kind: FaultKind) -> bool:
+        """Whether any fault of this kind is armed, used up or not."""
+        return any(each.fault.kind is kind for each in self._armed.values())
 
     def take(self, site: Site, *kinds: FaultKind) -> Fault | None:
         """The first fault of these kinds that strikes here and now; it is used up by one."""

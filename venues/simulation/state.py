@@ -37,12 +37,18 @@ class State:
     fees: Decimal = Decimal(0)
     orders_made: int = 0
     trades_made: int = 0
+    payments_made: int = 0
     touched: dict[str, None] = field(default_factory=dict)
 
     def new_order_id(self) -> str:
         """Next order id."""
         self.orders_made += 1
         return f"o{self.orders_made}"
+
+    def new_payment(self) -> int:
+        """Next payment number."""
+        self.payments_made += 1
+        return self.payments_made
 
     def touch(self, market: Market) -> None:
         """Note that a market's book changed."""
@@ -179,13 +185,17 @@ class State:
 
     def position_moved(self, market: Market, account: Account, holding: Holding) -> None:
         """Shrink reduce-only orders that became too large, and tell of the new position."""
+        self.trim_reducers(market, holding)
+        if not account.house:
+            self.tell_position(market, holding)
+
+    def trim_reducers(self, market: Market, holding: Holding) -> None:
+        """Shrink reduce-only orders to what they may still trade."""
         for order_id in tuple(holding.reduce_only):
             order = holding.orders[order_id]
             excess = order.remaining - holding.reducible(order.side)
             if excess > 0:
                 self.withdraw(market, order, CancelReason.REDUCE_ONLY, excess)
-        if not account.house:
-            self.tell_position(market, holding)
 
     def tell_position(self, market: Market, holding: Holding) -> None:
         """Record an account's position."""

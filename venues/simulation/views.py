@@ -5,6 +5,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from desk.orders import Liquidity
+from desk.payments import PaymentKind
 from desk.units import Lots, Side, Ticks
 
 
@@ -78,6 +79,26 @@ class AccountTrade:
     liquidity: Liquidity
     fee: Decimal
     at_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountPayment:
+    """Money an account's perps bucket received (negative: paid) without a trade.
+
+    `number` is unique in the engine and grows. What follows `at_ms` (wall time) is of funding only:
+    it was paid at `rate` of notional on `lots` of the position, whose market's mark was `mark`.
+    """
+
+    number: int
+    account: str
+    kind: PaymentKind
+    amount: Decimal
+    at_ms: int
+    symbol: str | None = None
+    position_id: str = ""
+    rate: Decimal = Decimal(0)
+    lots: Lots = 0
+    mark: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

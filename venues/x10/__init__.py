@@ -6,7 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 
-from desk.ports import Clock, RateShares, Venue
+from desk.ports import Clock, Venue
+from desk.rate_ports import RateShares
 from venues._transport.backoff import Backoff
 from venues._transport.http import HttpPool
 from venues._transport.rate_limit import RateBudget
@@ -21,11 +22,13 @@ from venues.x10.execution import X10Execution
 from venues.x10.feed import X10Feed
 from venues.x10.instruments import Catalog
 from venues.x10.orders import OrderWriter
+from venues.x10.payments import Payments
 from venues.x10.reads import Reads
 from venues.x10.rules import Rules
 from venues.x10.signing import Nonces, Signer
 from venues.x10.trades import History
 from venues.x10.venue import X10Venue
+from venues.x10.views import Heard, Views
 
 __all__ = ["X10Config", "build"]
 
@@ -71,12 +74,15 @@ def build(
     reads = Reads(credentials=credentials, http=http, budget=budget, clock=clock)
     catalog = Catalog(settings)
     history = History(reads=reads, page=settings.trades_page)
+    heard = Heard()
     ours = X10Account(
         config=settings,
         account=account,
         reads=reads,
         catalog=catalog,
         history=history,
+        payments=Payments(config=settings, reads=reads, account=account),
+        views=Views(reads=reads, catalog=catalog, heard=heard, clock=clock),
         clock=clock,
     )
     rules = Rules(reads=reads, catalog=catalog, refresh_s=settings.markets_refresh_s)
@@ -117,6 +123,7 @@ def build(
             reads=reads,
             history=history,
             account=ours,
+            heard=heard,
             clock=clock,
             backoff=backoff(),
         ),

@@ -26,13 +26,17 @@ from desk.orders import (
     VenueOrder,
     VenuePosition,
 )
+from desk.payments import Payment
 from desk.ports import Clock
+from desk.sources import Source, SourceView
 from desk.units import NS_PER_MS
 from venues.x10.config import X10Config
 from venues.x10.endings import Endings
 from venues.x10.instruments import Catalog
+from venues.x10.payments import Payments
 from venues.x10.reads import Params, Reads, readable
 from venues.x10.trades import History, OrderNames, RecentTrades, fill_of
+from venues.x10.views import SOURCES, Views
 from venues.x10.wire import (
     WireOrder,
     WirePosition,
@@ -58,6 +62,8 @@ class X10Account:
         reads: Reads,
         catalog: Catalog,
         history: History,
+        payments: Payments,
+        views: Views,
         clock: Clock,
     ) -> None:
         self._account = account
@@ -65,6 +71,8 @@ class X10Account:
         self._reads = reads
         self._catalog = catalog
         self._history = history
+        self._payments = payments
+        self._views = views
         self._clock = clock
         self._recent = RecentTrades()
         self._names = OrderNames()
@@ -132,6 +140,22 @@ class X10Account:
         if found is None:
             return Balance(equity=Decimal(0), available=Decimal(0), exposure=Decimal(0))
         return readable("balance", lambda _: found.data.balance(), b"")
+
+    async def payments(self, since_ms: int) -> Sequence[Payment]:
+        """Funding and transfers since a venue wall-clock time, oldest first, all pages.
+
+        A transfer that was pending when this process asked before comes once it has ended.
+        """
+        return await self._payments.since(since_ms)
+
+    @property
+    def sources(self) -> Sequence[Source]:
+        """The account endpoint, then the account stream; the chain is not readable from here."""
+        return SOURCES
+
+    async def views(self) -> Sequence[SourceView]:
+        """What each source says now; the stream is left out while it is not in sync."""
+        return await self._views.read()
 
     async def find(self, instrument: Instrument, client_order_id: str) -> VenueOrder | None:
         """The resting order with this id, None when the venue knows of none resting."""

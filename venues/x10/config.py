@@ -8,7 +8,9 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from desk.errors import ConfigurationFault
-from desk.ports import Capabilities, RateLaw
+from desk.payments import PaymentKind
+from desk.ports import Capabilities
+from desk.rate_ports import RateLaw
 from venues._transport.address import Address
 from venues._transport.secret import Secret
 from venues._transport.websocket import stream_address
@@ -70,6 +72,8 @@ class X10Config:
     maker_bps: Decimal = Decimal(0)
     taker_bps: Decimal = Decimal("2.5")
     post_only_fee: str = "taker"
+    funding_fee_is: str = "received"
+    """What a positive `fundingFee` means to the account."""
 
     @classmethod
     def from_mapping(cls, given: Mapping[str, object]) -> "X10Config":
@@ -131,6 +135,7 @@ class X10Config:
             client_order_id_length=64,
             settling_ms=self.settling_ms,
             ids_refused_for_good=True,
+            tells_payments=frozenset(PaymentKind),
         )
 
     def _check_host(self, host: str) -> None:

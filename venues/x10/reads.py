@@ -31,6 +31,8 @@ class Reads:
         self._http = http
         self._budget = budget
         self._clock = clock
+        self.sent = 0
+        """Requests since the start, refused and failed ones included."""
 
     async def get(self, path: str, decode: Callable[[bytes], T], params: Params) -> T:
         """Decoded answer of a path below the base URL."""
@@ -49,6 +51,7 @@ class Reads:
 
     async def _sent(self, path: str, params: Params) -> httpx.Response:
         count_read(self._budget)
+        self.sent += 1
         try:
             return await self._http.get(
                 path,

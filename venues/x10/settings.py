@@ -121,6 +121,7 @@ _READERS: Mapping[str, tuple[str, Reader]] = {
     "fees.maker_bps": ("maker_bps", _number),
     "fees.taker_bps": ("taker_bps", _number),
     "fees.post_only": ("post_only_fee", _one_of("maker", "taker")),
+    "funding.fee_is": ("funding_fee_is", _one_of("received", "paid")),
 }
 _GROUPS = frozenset(name.partition(".")[0] for name in _READERS if "." in name)
 _REQUIRED = {

@@ -96,6 +96,11 @@ class X10Venue:
         """The venue's timer (x10.md section 10)."""
         return self._dead_man
 
+    @property
+    def requests(self) -> int:
+        """Read requests sent so far in this process, of all parts of this adapter."""
+        return self._reads.sent
+
     async def run(self) -> None:
         """Hold shared streams, sessions and budgets until cancelled; never ends by an error."""
         async with asyncio.TaskGroup() as group:

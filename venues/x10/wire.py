@@ -14,7 +14,7 @@ from desk.units import Side
 from venues.x10.grid import Grid
 
 T = TypeVar("T")
-_UNKNOWN_GRID = Decimal("0.00000001")
+UNKNOWN_GRID = Decimal("0.00000001")
 _SIDES = {"BUY": Side.BUY, "SELL": Side.SELL, "LONG": Side.BUY, "SHORT": Side.SELL}
 _GONE = frozenset({"FILLED", "CANCELLED", "EXPIRED", "REJECTED"})
 _RESTING = frozenset({"NEW", "PARTIALLY_FILLED", "UNTRIGGERED", "TRIGGERED"})
@@ -241,7 +241,7 @@ def side_of(text: str) -> Side:
 
 def venue_order(order: WireOrder, grids: tuple[Grid, Grid] | None) -> VenueOrder:
     """A listed order; without grids (a market we do not know) in units of 1e-8."""
-    prices, sizes = grids or (Grid(_UNKNOWN_GRID), Grid(_UNKNOWN_GRID))
+    prices, sizes = grids or (Grid(UNKNOWN_GRID), Grid(UNKNOWN_GRID))
     return VenueOrder(
         symbol=order.market,
         side=side_of(order.side),

@@ -4,7 +4,8 @@ import random
 import secrets
 from collections.abc import Mapping
 
-from desk.ports import Clock, RateShares
+from desk.ports import Clock
+from desk.rate_ports import RateShares
 from venues.zo.assembly import assemble
 from venues.zo.config import ZoConfig
 from venues.zo.margins import Margins

@@ -23,7 +23,9 @@ from desk.orders import (
     VenueOrder,
     VenuePosition,
 )
+from desk.payments import Payment
 from desk.ports import Clock
+from desk.sources import Source, SourceView
 from venues.zo.client_ids import ClientIds
 from venues.zo.instruments import Market
 from venues.zo.known_orders import KnownOrder, KnownOrders
@@ -38,9 +40,11 @@ from venues.zo.payloads import (
     decode_stats,
     side_of,
 )
+from venues.zo.payments import Payments
 from venues.zo.reads import Reads, readable
 from venues.zo.scale import Scale
 from venues.zo.user import User
+from venues.zo.views import SOURCES, Views
 
 _UNKNOWN = Scale(8)
 
@@ -57,6 +61,8 @@ class ZoAccount:
         trades: OwnTrades,
         known: KnownOrders,
         ids: ClientIds,
+        payments: Payments,
+        views: Views,
         clock: Clock,
     ) -> None:
         self._user = user
@@ -65,6 +71,8 @@ class ZoAccount:
         self._trades = trades
         self._known = known
         self._ids = ids
+        self._payments = payments
+        self._views = views
         self._clock = clock
         self._positions: dict[int, WirePosition] = {}
         self._followers: list[_Follower] = []
@@ -134,6 +142,22 @@ class ZoAccount:
             exposure=told.exposure,
             maintenance=told.maintenance,
         )
+
+    async def payments(self, since_ms: int) -> Sequence[Payment]:
+        """Funding, deposits and withdrawals since a venue wall-clock time, oldest first, all pages.
+
+        The venue lists no transfers between accounts of the engine.
+        """
+        return await self._payments.since(since_ms)
+
+    @property
+    def sources(self) -> Sequence[Source]:
+        """The engine's state, then the account stream."""
+        return SOURCES
+
+    async def views(self) -> Sequence[SourceView]:
+        """What each source says now; the stream is left out while it is not in sync."""
+        return await self._views.read()
 
     async def margins(self) -> Margins:
         """Margin figures for risk gates; reads a mark for every market that is held."""

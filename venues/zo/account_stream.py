@@ -15,6 +15,7 @@ from venues.zo.account import ZoAccount
 from venues.zo.client_ids import ClientIds
 from venues.zo.config import ZoConfig
 from venues.zo.engine_clock import EngineClock
+from venues.zo.heard import Heard
 from venues.zo.instruments import Market
 from venues.zo.known_orders import KnownOrders
 from venues.zo.markets import Markets
@@ -44,6 +45,7 @@ class AccountStream:
         account: ZoAccount,
         trades: OwnTrades,
         known: KnownOrders,
+        heard: Heard,
         ids: ClientIds,
         clock: Clock,
         backoff: Backoff,
@@ -54,6 +56,7 @@ class AccountStream:
         self._account = account
         self._trades = trades
         self._known = known
+        self._heard = heard
         self._ids = ids
         self._clock = clock
         self._poll_s = config.account_poll_s
@@ -69,7 +72,7 @@ class AccountStream:
             on_alive=self._alive,
             path=self._path,
             follow=self._follow,
-            lost=account.lost,
+            lost=self._lost,
             backoff=backoff,
             clock=clock,
         )
@@ -87,6 +90,10 @@ class AccountStream:
         self._trades.begin(self._engine.now_s() * 1_000 - _LOOK_BACK_MS)
         return f"/ws/account@{self._account_id}"
 
+    def _lost(self, reason: str) -> None:
+        self._heard.forget()
+        self._account.lost(reason)
+
     def _alive(self) -> None:
         if self._waiting is None:
             self._account.alive()
@@ -102,6 +109,7 @@ class AccountStream:
 
     def _take(self, update: WireAccountUpdate) -> None:
         if self._numbers.is_new(update.update_id, update.last_update_id):
+            self._heard.take(update)
             for order_id, place in update.places.items():
                 self._placed(int(order_id), place)
             for order_id, fill in update.fills.items():
@@ -157,6 +165,8 @@ class AccountStream:
         """Read the whole, take what the stream said meanwhile, then look whenever it rings."""
         start = await self._account.read()
         self._numbers.start(start.update_id)
+        if self._compare_ids:
+            readable("account", lambda _: self._heard.start(start), b"")
         await self._trades.fresh(self._account_id)
         asked_ns = self._clock.monotonic_ns()
         told = await self._account.read()
@@ -172,6 +182,8 @@ class AccountStream:
                 async with asyncio.timeout(self._poll_s):
                     await self._account.doubted()
             await self._look()
+            if self._heard.doubted:
+                raise StreamEnded("it contradicts the engine's state")
             await asyncio.sleep(self._interval_s)
 
     async def _look(self) -> None:

@@ -5,7 +5,8 @@ from collections.abc import Callable
 
 import httpx
 
-from desk.ports import Clock, RateShares
+from desk.ports import Clock
+from desk.rate_ports import RateShares
 from venues._transport.backoff import Backoff
 from venues._transport.http import HttpPool
 from venues._transport.rate_limit import Budget, RateBudget
@@ -21,15 +22,18 @@ from venues.zo.diagnosis import Diagnosis
 from venues.zo.engine_clock import EngineClock
 from venues.zo.execution import ZoExecution
 from venues.zo.feed import ZoFeed
+from venues.zo.heard import Heard
 from venues.zo.instruments import Catalog
 from venues.zo.known_orders import KnownOrders
 from venues.zo.limits import Limits
 from venues.zo.markets import Markets
 from venues.zo.own_trades import OwnTrades
+from venues.zo.payments import Payments
 from venues.zo.reads import Reads, decode_integer
 from venues.zo.session import Session
 from venues.zo.user import User
 from venues.zo.venue import ZoVenue
+from venues.zo.views import Views
 
 
 def assemble(
@@ -101,7 +105,7 @@ def assemble(
     access = Access(
         config=config, reads=reads, engine=engine, user=user, session=session, backoff=backoff()
     )
-    known, ids = KnownOrders(), ClientIds()
+    known, ids, heard = KnownOrders(), ClientIds(), Heard()
     limits = Limits(config=config, requests=budget, clock=clock)
     trades = OwnTrades(
         reads=reads, catalog=catalog, known=known, account=account, page=config.trades_page
@@ -113,6 +117,10 @@ def assemble(
         trades=trades,
         known=known,
         ids=ids,
+        payments=Payments(
+            reads=reads, user=user, markets=markets, account=account, page=config.trades_page
+        ),
+        views=Views(user=user, reads=reads, markets=markets, heard=heard, clock=clock),
         clock=clock,
     )
     cancels = Cancels(
@@ -137,6 +145,7 @@ def assemble(
             account=ours,
             trades=trades,
             known=known,
+            heard=heard,
             ids=ids,
             clock=clock,
             backoff=backoff(),
@@ -165,6 +174,7 @@ def assemble(
             markets=markets,
             user=user,
         ),
+        reads=reads,
         pools=(orders, urgent),
         rate=shared,
         http=http,

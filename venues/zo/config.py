@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from desk.errors import ConfigurationFault
-from desk.ports import Capabilities, RateLaw
+from desk.payments import PaymentKind
+from desk.ports import Capabilities
+from desk.rate_ports import RateLaw
 from venues._transport.address import Address
 from venues._transport.secret import Secret
 from venues._transport.websocket import stream_address
@@ -153,4 +155,5 @@ class ZoConfig:
             client_order_id_length=LONGEST_TEXT,
             settling_ms=self.settling_ms,
             ids_refused_for_good=False,
+            tells_payments=frozenset(PaymentKind),
         )

@@ -26,6 +26,9 @@ ENDPOINTS: Final[Mapping[str, str]] = {
     "state": "/state/info",
     "user": "/user/{}",
     "account": "/account/{}",
+    "funding": "/account/{}/history/funding",
+    "deposits": "/account/{}/history/deposit",
+    "withdrawals": "/account/{}/history/withdrawal",
     "fee_tier": "/account/{}/fee/tier",
     "fee_brackets": "/fee/brackets/info",
     "orderbook": "/market/{}/orderbook",
@@ -43,6 +46,8 @@ class Reads:
         self._http = http
         self._budget = budget
         self._clock = clock
+        self.sent = 0
+        """Requests since the start, refused and failed ones included."""
 
     async def json(
         self,
@@ -68,6 +73,7 @@ class Reads:
         if self._budget.take(RequestKind.ORDER) > 0:
             self._budget.overdraw()
         path = _path(endpoint, subject)
+        self.sent += 1
         try:
             answer = await self._http.get(path, params=dict(params or {}))
         except _NEVER_SENT as error:

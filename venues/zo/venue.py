@@ -23,6 +23,7 @@ from venues.zo.engine_clock import EngineClock
 from venues.zo.execution import ZoExecution
 from venues.zo.feed import ZoFeed
 from venues.zo.markets import Markets
+from venues.zo.reads import Reads
 from venues.zo.session import Session
 
 _RESTART_S = 1.0
@@ -44,6 +45,7 @@ class ZoVenue:
         engine: EngineClock,
         markets: Markets,
         diagnosis: Diagnosis,
+        reads: Reads,
         pools: Sequence[HttpPool],
         rate: SharedRate | None,
         http: httpx.AsyncClient,
@@ -59,6 +61,7 @@ class ZoVenue:
         self._engine = engine
         self._markets = markets
         self._diagnosis = diagnosis
+        self._reads = reads
         self._pools = pools
         self._rate = rate
         self._http = http
@@ -89,6 +92,11 @@ class ZoVenue:
     def dead_man(self) -> None:
         """The engine has no such timer (zo.md section 4.4)."""
         return
+
+    @property
+    def requests(self) -> int:
+        """Read requests sent so far in this process, of all parts of this adapter."""
+        return self._reads.sent
 
     async def run(self) -> None:
         """Hold shared streams, sessions and budgets until cancelled; never ends by an error."""

@@ -5,9 +5,9 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from desk.records import EquityMark, LedgerRecord
+from desk.records import EquityMark, LedgerRecord, OrderSent
 from infra.postgres.backlog import Backlog
-from tests.infra.postgres.samples import MARKET, OTHER, mark, seen
+from tests.infra.postgres.samples import MARKET, OTHER, mark, seen, sent
 
 
 @st.composite
@@ -90,3 +90,26 @@ def test_what_the_spool_holds_comes_first_and_is_not_saved_again() -> None:
     assert backlog.holds_spooled()
     assert drained(backlog, 1) == [seen(1), seen(2), seen(3)]
     assert not backlog.holds_spooled()
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 3)), max_size=60))
+def test_intents_count_until_they_are_written(steps: list[tuple[bool, int]]) -> None:
+    """Of each market apart; what an earlier process left on the disk is safe and counts not."""
+    backlog = Backlog(bound=1_000)
+    backlog.add_spooled([sent(900), sent(901)], 0)
+    waiting: list[LedgerRecord] = [sent(900), sent(901)]
+    for number, (adds, size) in enumerate(steps):
+        if adds:
+            record: LedgerRecord = sent(number) if size else seen(number)
+            backlog.add(record, 0)
+            waiting.append(record)
+        else:
+            dropped = backlog.head(size)
+            backlog.drop(len(dropped))
+            del waiting[: len(dropped)]
+        ours = [one for one in waiting if isinstance(one, OrderSent)]
+        spooled = [one for one in ours if one in {sent(900), sent(901)}]
+        assert backlog.intents(MARKET) == len(ours) - len(spooled)
+        assert backlog.intents(OTHER) == 0
+    backlog.clear()
+    assert backlog.intents(MARKET) == 0

@@ -10,11 +10,13 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from desk.errors import Unavailable
-from desk.records import Kill, LedgerFacts, LedgerRecord
+from desk.records import FillSeen, Kill, LedgerFacts, LedgerRecord
 from desk.units import Side
 from infra.postgres.alerts import PostgresAlerts
+from infra.postgres.booking import SETTLE_FEES
 from infra.postgres.engine import Database, open_database
 from infra.postgres.reader import FILLS, PostgresLedger
+from infra.postgres.rows import fill_columns
 from infra.postgres.times import to_time
 from tests.infra.postgres.conftest import StartWriter
 from tests.infra.postgres.samples import (
@@ -81,9 +83,40 @@ async def test_an_estimated_fee_gives_way_to_the_venues_own_once(ledger: Postgre
     told = replace(fill(1), fee=Decimal("0.01234568"), fee_estimated=False)
     assert await ledger.book_fills(MARKET, [told]) == 0
     assert await ledger.book_fills(MARKET, [guessed]) == 0
+    assert await ledger.book_fills(MARKET, [replace(told, fee=Decimal(8))]) == 0
     assert (await ledger.facts(MARKET, 0)).fees == Decimal("0.01234568")
     (kept,) = await ledger.fills(MARKET)
     assert (kept.fee, kept.fee_estimated) == (told.fee, False)
+
+
+async def test_whoever_books_first_the_fees_are_the_venues_own(ledger_url: str) -> None:
+    database = open_database(ledger_url, timeout_s=30)
+    ledger = PostgresLedger(database)
+    await ledger.remember_instrument(BTC)
+    told = [fill(number) for number in range(100)]
+    guessed = [replace(one, fee=Decimal(7), fee_estimated=True) for one in told]
+    mixed = [two for pair in zip(guessed, told, strict=True) for two in pair]
+    lists = [guessed, told, mixed, guessed[::-1], told[50:], mixed[::-1], guessed, told[:70]]
+    assert sum(await asyncio.gather(*(ledger.book_fills(MARKET, one) for one in lists))) == 100
+    assert (await ledger.facts(MARKET, 0)).fees == 100 * Decimal("0.0100")
+    assert list(await ledger.fills(MARKET)) == told
+    await database.close()
+
+
+async def test_a_fill_heard_again_is_found_by_its_key_whatever_the_statistics(
+    ledger: PostgresLedger, database: Database
+) -> None:
+    await ledger.book_fills(MARKET, [fill(number) for number in range(2_000)])
+    again = fill_columns([FillSeen(market=MARKET, fill=fill(1))])
+
+    async def plan(connection: AsyncConnection) -> str:
+        found = await connection.execute(text(f"EXPLAIN {SETTLE_FEES.text}"), again)
+        return "\n".join(found.scalars())
+
+    told = await database.transaction(plan)
+    assert "Conflict Arbiter Indexes: fills_pkey" in told
+    assert "Scan on fills" not in told
+    assert "on fills f " not in told.replace("Insert on fills f ", "")
 
 
 async def test_a_fill_of_an_unknown_instrument_is_booked_but_not_guessed(
@@ -133,6 +166,12 @@ async def test_every_caller_gets_an_epoch_of_its_own(ledger: PostgresLedger) -> 
     assert await ledger.close_epoch(MARKET, 7, "stood down")
     assert not await ledger.close_epoch(MARKET, 7, "again")
     assert not await ledger.close_epoch(MARKET, 99, "never opened")
+
+
+async def test_an_epoch_goes_past_what_others_remember(ledger: PostgresLedger) -> None:
+    assert await ledger.open_epoch(MARKET, "owner", "run", beyond=41) == 42
+    assert await ledger.open_epoch(MARKET, "owner", "run", beyond=7) == 43
+    assert await ledger.open_epoch(MARKET, "owner", "run") == 44
 
 
 async def test_a_kill_is_lifted_at_its_own_scope_only(ledger: PostgresLedger) -> None:

@@ -6,7 +6,7 @@ import asyncpg
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
 from desk.errors import ConfigurationFault, Unavailable
 from infra.postgres.engine import open_engine, parse_url
@@ -20,9 +20,13 @@ async def connect(url: str) -> asyncpg.Connection:
 
 async def tables(url: str) -> set[str]:
     connection = await connect(url)
-    rows = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+    rows = await connection.fetch(
+        "SELECT relname FROM pg_class "
+        "WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') "
+        "AND NOT relispartition"
+    )
     await connection.close()
-    return {row["tablename"] for row in rows}
+    return {row["relname"] for row in rows}
 
 
 @pytest.mark.services
@@ -45,12 +49,38 @@ async def test_many_processes_may_start_at_once(database_url: str) -> None:
 @pytest.mark.services
 async def test_the_program_knows_the_tables_the_migrations_make(ledger_url: str) -> None:
     def differences(connection: Connection) -> list[object]:
-        return list(compare_metadata(MigrationContext.configure(connection), metadata))
+        partitions = connection.execute(
+            text("SELECT relname FROM pg_class WHERE relispartition")
+        ).scalars()
+        hidden = set(partitions)
+
+        def ours(name: str | None, *_: object) -> bool:
+            return name not in hidden
+
+        settings = {"include_name": ours}
+        context = MigrationContext.configure(connection, opts=settings)
+        return list(compare_metadata(context, metadata))
 
     engine = open_engine(ledger_url, statement_timeout_s=5, connections=1)
     async with engine.connect() as connection:
         assert await connection.run_sync(differences) == []
     await engine.dispose()
+
+
+@pytest.mark.services
+async def test_tables_that_grow_are_kept_by_the_moment_the_program_says(ledger_url: str) -> None:
+    connection = await connect(ledger_url)
+    rows = await connection.fetch(
+        "SELECT partrelid::regclass::text AS name, pg_get_partkeydef(partrelid) AS key "
+        "FROM pg_partitioned_table"
+    )
+    await connection.close()
+    assert {row["name"]: row["key"] for row in rows} == {
+        name: table.dialect_options["postgresql"]["partition_by"]
+        for name, table in metadata.tables.items()
+        if table.dialect_options["postgresql"]["partition_by"]
+    }
+    assert len(rows) == 3
 
 
 @pytest.mark.services

@@ -3,22 +3,29 @@
 import asyncio
 import json
 from collections.abc import Sequence
+from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
 
-from desk.orders import OutcomeKind
-from desk.records import LedgerRecord
+from desk.identity import Slot
+from desk.orders import Batch, NewOrder, OutcomeKind
+from desk.records import LedgerRecord, OrderEnded
+from desk.units import Side
 from infra.postgres.engine import open_database
 from infra.postgres.reader import PostgresLedger
 from infra.postgres.schema import upgrade
+from quoting.journal import record_fill, record_sent
+from tests.infra.postgres.clock import RunningClock
 from tests.infra.postgres.conftest import StartWriter
 from tests.infra.postgres.running import running_writer
 from tests.infra.postgres.samples import (
     BTC,
     MARKET,
+    START_MS,
     answered,
     decision,
     fill,
@@ -30,6 +37,25 @@ from tests.infra.postgres.server import ScratchPostgres
 from tests.infra.redis.link import Link
 
 pytestmark = pytest.mark.services
+
+_MARKET = '{"venue": "ocx", "account": "main", "symbol": "BTC-PERP"}'
+_SPOOL_0003 = (
+    f'{{"kind": "OrderSent", "record": {{"market": {_MARKET}, "epoch": 1, '
+    '"client_order_id": "c1", "batch_id": "b1", "side": "sell", "price": 200, "lots": 5, '
+    '"reduce_only": false, "sent_at_ms": 1700000000001}}\n'
+    f'{{"kind": "OrderAnswered", "record": {{"market": {_MARKET}, "client_order_id": "c1", '
+    '"kind": "accepted", "venue_order_id": "v1", "message": "", '
+    '"answered_at_ms": 1700000000011}}\n'
+    f'{{"kind": "FillSeen", "record": {{"market": {_MARKET}, "fill": {{"venue": "ocx", '
+    '"account": "main", "symbol": "BTC-PERP", "trade_id": "t1", "side": "buy", "price": 100, '
+    '"lots": 3, "liquidity": "maker", "fee": "0.0100", "fee_estimated": false, '
+    '"traded_at_ms": 1700000000001, "client_order_id": "c1", "venue_order_id": null}}}\n'
+    f'{{"kind": "EquityMark", "record": {{"market": {_MARKET}, "epoch": 1, "pnl": "1.5", '
+    '"peak": "2.5", "position": 4, "mid": "50.25", "at_ms": 1700000000001}}\n'
+    f'{{"kind": "KillAnswer", "record": {{"scope": "fleet", "set_at_ms": 1, "market": {_MARKET}, '
+    '"stage": "gate_closed", "at_ms": 2, "evidence": ""}}\n'
+)
+"""Lines as the release before wrote them."""
 
 
 async def fetch(url: str, query: str) -> list[tuple[object, ...]]:
@@ -193,6 +219,62 @@ async def test_a_damaged_spool_line_costs_only_itself(
         assert await running.writer.flush(5)
     assert await fetch(ledger_url, "SELECT count(*) FROM fills") == [(2,)]
     assert [left.suffix for left in running.folder.iterdir()] == [".unreadable"]
+
+
+async def test_a_spool_of_the_release_before_still_loads(
+    start_writer: StartWriter, ledger_url: str, ledger: PostgresLedger, tmp_path: Path
+) -> None:
+    await ledger.remember_instrument(BTC)
+    folder = tmp_path / "spool"
+    folder.mkdir()
+    (folder / "worker-000001.jsonl").write_text(_SPOOL_0003)
+    async with start_writer(name="next") as running:
+        running.writer.record(decision(1))
+        assert await running.writer.flush(10)
+    assert list(folder.iterdir()) == [], "every line was understood"
+    assert await orders(ledger_url) == [("c1", 1, "accepted", "")]
+    assert await fetch(ledger_url, "SELECT trade_id, fee::text, mid FROM fills") == [
+        ("t1", "0.0100", None)
+    ]
+    assert (await ledger.facts(MARKET, 1)).peak_pnl == 2.5
+    assert await count(ledger_url, "kill_answers") == 1
+
+
+async def test_endings_and_mids_come_through_the_spool(
+    start_writer: StartWriter, ledger_url: str
+) -> None:
+    end = OrderEnded(market=MARKET, client_order_id="c1", how="filled", ended_at_ms=START_MS + 30)
+    async with start_writer(url="postgresql://app@127.0.0.1:1/none", drain_s=0.1) as running:
+        for record in (sent(1), answered(1), end, replace(seen(1), mid=Decimal("50.25"))):
+            running.writer.record(record)
+    async with start_writer(name="next") as running:
+        running.writer.record(decision(1))
+        assert await running.writer.flush(10)
+    assert await fetch(ledger_url, "SELECT outcome, ending FROM orders") == [("accepted", "filled")]
+    assert await fetch(ledger_url, "SELECT mid FROM fills") == [(Decimal("50.25"),)]
+
+
+async def test_what_waited_while_the_venue_changed_its_lots_keeps_the_lots_it_was_heard_in(
+    start_writer: StartWriter, ledger_url: str, ledger: PostgresLedger
+) -> None:
+    slot = Slot(Side.BUY, 0)
+    order = NewOrder(client_order_id="c1", slot=slot, side=Side.BUY, price=100, lots=4)
+    batch = Batch(batch_id="b1", symbol=BTC.symbol, orders=(order,))
+    async with start_writer(url="postgresql://app@127.0.0.1:1/none", drain_s=0.1) as running:
+        record_sent(running.writer, RunningClock(), MARKET, BTC, 1, batch)
+        record_fill(running.writer, MARKET, BTC, fill(1, price=100, lots=4), None)
+    await ledger.remember_instrument(
+        replace(BTC, tick_size=BTC.tick_size / 5, lot_size=BTC.lot_size / 10, multiplier=Decimal(1))
+    )
+    async with start_writer(name="next") as running:
+        running.writer.record(decision(1))
+        assert await running.writer.flush(10)
+    price, quantity = BTC.price(100), BTC.quantity(4)
+    assert await fetch(ledger_url, "SELECT price, quantity FROM orders") == [(price, quantity)]
+    booked = await fetch(ledger_url, "SELECT price, quantity, multiplier FROM fills")
+    assert booked == [(price, quantity, BTC.multiplier)]
+    facts = await ledger.facts(MARKET, 1)
+    assert (facts.position, facts.cash) == (40, -BTC.notional(100, 4))
 
 
 @pytest.mark.chaos

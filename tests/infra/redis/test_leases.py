@@ -34,6 +34,16 @@ async def test_the_same_owner_and_epoch_may_ask_again(leases: RedisLeases) -> No
     assert await leases.acquire(MARKET, 1, "a", LONG)
 
 
+async def test_the_highest_epoch_is_remembered_after_its_lease(leases: RedisLeases) -> None:
+    assert await leases.fence(MARKET) == 0
+    for epoch in (9, 10):
+        assert await leases.acquire(MARKET, epoch, "a", LONG)
+        assert await leases.release(MARKET, epoch, "a")
+    assert not await leases.acquire(MARKET, 8, "b", LONG)
+    assert await leases.fence(MARKET) == 10
+    assert await leases.fence(OTHER) == 0
+
+
 async def test_an_unexpired_lease_shuts_out_everybody(leases: RedisLeases) -> None:
     assert await leases.acquire(MARKET, 1, "a", LONG)
     assert not await leases.acquire(MARKET, 2, "b", LONG)
@@ -180,6 +190,6 @@ async def test_holders_are_those_whose_lease_has_not_run_out(
     assert await leases.acquire(MARKET, 1, "a", 50)
     assert await leases.acquire(OTHER, 4, "b", LONG)
     await until_gone(redis)
-    assert await leases.holders([MARKET, OTHER]) == {OTHER: "4 b"}
+    assert await leases.holders([MARKET, OTHER]) == {OTHER: "b"}
     assert await leases.release(OTHER, 4, "b")
     assert await leases.holders([MARKET, OTHER]) == {}

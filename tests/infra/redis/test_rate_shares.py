@@ -10,7 +10,7 @@ import pytest
 from redis.asyncio import Redis
 
 from desk.errors import Unavailable
-from desk.ports import RateLaw, RateShare, RateShares
+from desk.rate_ports import RateLaw, RateShare, RateShares
 from desk.units import NS_PER_S
 from infra.redis.connection import open_redis
 from infra.redis.rate_shares import RedisRateShares

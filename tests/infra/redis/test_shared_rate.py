@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 from redis.asyncio import Redis
 
-from desk.ports import RateLaw
+from desk.rate_ports import RateLaw
 from desk.units import NS_PER_S
 from infra.clock import SystemClock
 from infra.redis.connection import open_redis

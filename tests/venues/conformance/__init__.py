@@ -13,6 +13,8 @@ pytest.register_assert_rewrite(
     "tests.venues.conformance.feeds",
     "tests.venues.conformance.outcomes",
     "tests.venues.conformance.fills",
+    "tests.venues.conformance.books",
+    "tests.venues.conformance.levers",
     "tests.venues.conformance.safety",
     "tests.venues.conformance.timer",
     "tests.venues.conformance.updates",

@@ -15,6 +15,7 @@ from desk.instrument import Instrument
 from desk.orders import VenueOrder
 from desk.ports import Venue
 from desk.units import Level, Lots, Side, Ticks
+from tests.venues.conformance.levers import Levers
 from venues._transport.http import HttpPool
 from venues.simulation.faults import Fault, FaultKind, FaultPlan
 
@@ -73,10 +74,13 @@ class Harness(Protocol):
     `secrets` are the credentials it was configured with; `idle_timeout_s` is the configured time
     without a byte after which a stream counts as dead, best below two seconds. Where the venue does
     not say how long a rate limit lasts (`tells_retry_after` is False), any time above zero will do.
+    `levers` pull on the engine behind the venue; `base_url` is where the adapter reaches it.
     """
 
     venue: Venue
     instrument: Instrument
+    levers: Levers
+    base_url: str
     secrets: Sequence[str]
     idle_timeout_s: float
     tells_retry_after: bool

@@ -15,10 +15,17 @@ from desk.orders import VenueOrder
 from desk.ports import Venue
 from desk.units import Level, Lots, Side, Ticks
 from tests.venues.conformance.harness import Target, Traded, occupy
+from tests.venues.conformance.levers import Levers
 from tests.venues.ocx.scripted import SystemClock
 from venues.ocx import build
 from venues.ocx.simulator.server import OcxSimulator
-from venues.ocx.simulator.settings import SeedAccount, SimMarket, SimulatorSettings, Streams
+from venues.ocx.simulator.settings import (
+    Money,
+    SeedAccount,
+    SimMarket,
+    SimulatorSettings,
+    Streams,
+)
 from venues.simulation.faults import Fault, FaultKind
 
 _KEY = "ocx_sk_0123456789abcdef0123456789abcdef"
@@ -47,6 +54,8 @@ class OcxHarness:
     sim: OcxSimulator
     venue: Venue
     instrument: Instrument
+    levers: Levers
+    base_url: str
     secrets: Sequence[str] = (_KEY,)
     idle_timeout_s: float = _IDLE_TIMEOUT_S
     tells_retry_after: bool = True
@@ -92,20 +101,30 @@ class OcxHarness:
 
 
 @asynccontextmanager
-async def ocx_harness() -> AsyncIterator[OcxHarness]:
+async def ocx_harness(money: Money | None = None) -> AsyncIterator[OcxHarness]:
     """A fresh venue and an adapter whose `run` is held."""
     settings = SimulatorSettings(
         accounts=(SeedAccount(name=_ACCOUNT, api_key_secret=_KEY),),
         markets=(_MARKET,),
         rate_per_minute=_RATE_PER_MINUTE,
         streams=Streams(heartbeat_s=0.3),
+        money=money or Money(),
     )
     async with OcxSimulator(settings, random=random.Random(3)) as sim, asyncio.TaskGroup() as group:
         venue = _adapter(sim.base_url)
         running = group.create_task(venue.run())
         try:
             (instrument,) = await venue.instruments()
-            yield OcxHarness(sim=sim, venue=venue, instrument=instrument)
+            levers = Levers(
+                engine=sim.engine, faults=sim.faults, account=_ACCOUNT, symbol=_MARKET.symbol
+            )
+            yield OcxHarness(
+                sim=sim,
+                venue=venue,
+                instrument=instrument,
+                levers=levers,
+                base_url=sim.base_url,
+            )
         finally:
             running.cancel()
             await venue.close()

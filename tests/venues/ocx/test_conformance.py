@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from tests.venues.conformance.books import BookCases
 from tests.venues.conformance.feeds import FeedCases
 from tests.venues.conformance.fills import FillCases
 from tests.venues.conformance.harness import Harness
@@ -32,3 +33,6 @@ class TestFills(FillCases): ...
 
 
 class TestSafety(SafetyCases): ...
+
+
+class TestBooks(BookCases): ...

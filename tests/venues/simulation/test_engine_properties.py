@@ -50,6 +50,7 @@ class AnyExchange(RuleBasedStateMachine):
             self.engine.open_account(name, START)
         self.engine.open_account(CROWD, Decimal(0), house=True)
         self.wealth = self.total()
+        self.tampered = dict.fromkeys(NAMES, Decimal(0))
         self.used: dict[str, set[str]] = {name: set() for name in NAMES}
 
     def total(self) -> Decimal:
@@ -195,8 +196,32 @@ class AnyExchange(RuleBasedStateMachine):
 
     @rule(name=names, amount=st.integers(1, 50))
     def transfer(self, name: str, amount: int) -> None:
-        refused = self.engine.transfer(name, Bucket.PERPS, Bucket.WALLET, Decimal(amount))
+        refused = self.engine.treasury.move(name, Bucket.PERPS, Bucket.WALLET, Decimal(amount))
         assert refused in {None, RejectReason.MARGIN}
+
+    @rule(name=names, amount=st.integers(1, 50))
+    def deposit(self, name: str, amount: int) -> None:
+        self.engine.treasury.deposit(name, Decimal(amount))
+        self.wealth += amount
+
+    @rule(name=names, amount=st.integers(1, 50))
+    def withdraw(self, name: str, amount: int) -> None:
+        if self.engine.treasury.withdraw(name, Decimal(amount)) is None:
+            self.wealth -= amount
+
+    @rule(rate=st.integers(-20, 20))
+    def funding(self, rate: int) -> None:
+        self.engine.treasury.pay_funding(SYMBOL, Decimal(rate) / 10_000)
+
+    @rule(name=names, lots=st.integers(-300, 300), told=flags)
+    def tamper(self, *, name: str, lots: int, told: bool) -> None:
+        fills, payments = len(self.engine.trades(name)), self.engine.treasury.payments(name)
+        self.engine.tampering.set_position(name, SYMBOL, lots, against=CROWD, told=told)
+        self.engine.tampering.move_balance(name, Decimal(lots) / 100, against=CROWD)
+        self.tampered[name] += Decimal(lots) / 100
+        assert self.held(name) == lots
+        assert len(self.engine.trades(name)) == fills
+        assert self.engine.treasury.payments(name) == payments
 
     # --- what always holds ------------------------------------------------------------------
 
@@ -215,6 +240,24 @@ class AnyExchange(RuleBasedStateMachine):
     @invariant()
     def no_money_is_made_or_lost(self) -> None:
         assert self.total() == self.wealth
+
+    @invariant()
+    def the_histories_explain_every_account(self) -> None:
+        insured = dict.fromkeys(NAMES, Decimal(0))
+        for event in self.engine.events():
+            if event["event"] == "Liquidated":
+                insured[event["account"]] += Decimal(event["shortfall"])
+        for name in NAMES:
+            payments = self.engine.treasury.payments(name)
+            assert len({one.number for one in payments}) == len(payments)
+            assert self.engine.balance(name).collateral == (
+                START
+                + self.engine.position(name, SYMBOL).realized_pnl
+                - sum(trade.fee for trade in self.engine.trades(name))
+                + sum(payment.amount for payment in payments)
+                + self.tampered[name]
+                + insured[name]
+            )
 
     @invariant()
     def resting_reduce_only_orders_can_only_reduce(self) -> None:

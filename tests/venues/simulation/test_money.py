@@ -157,9 +157,13 @@ def test_expiry_cancels_and_settles_everybody_at_one_price() -> None:
 
 def test_money_in_other_buckets_does_not_back_orders() -> None:
     x = exchange(collateral=1)
-    assert x.engine.transfer("ann", Bucket.PERPS, Bucket.WALLET, Decimal(2)) is RejectReason.MARGIN
-    assert x.engine.transfer("ann", Bucket.PERPS, Bucket.WALLET, Decimal("0.5")) is None
+    assert (
+        x.engine.treasury.move("ann", Bucket.PERPS, Bucket.WALLET, Decimal(2))
+        is RejectReason.MARGIN
+    )
+    assert x.engine.treasury.move("ann", Bucket.PERPS, Bucket.WALLET, Decimal("0.5")) is None
     assert x.order("ann", BUY, 1000, 60).reason is RejectReason.MARGIN
     assert (
-        x.engine.transfer("ann", Bucket.WALLET, Bucket.PERPS, Decimal(-1)) is RejectReason.INVALID
+        x.engine.treasury.move("ann", Bucket.WALLET, Bucket.PERPS, Decimal(-1))
+        is RejectReason.INVALID
     )

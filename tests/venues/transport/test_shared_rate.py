@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from desk.errors import Unavailable
-from desk.ports import RateLaw
+from desk.rate_ports import RateLaw
 from desk.units import NS_PER_S
 from tests.support.rate_model import HandClock, ModelShares
 from venues._transport.rate_limit import RateBudget, RateNews, RequestKind

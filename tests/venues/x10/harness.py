@@ -14,6 +14,7 @@ from desk.orders import VenueOrder
 from desk.ports import Venue
 from desk.units import Level, Lots, Side, Ticks
 from tests.venues.conformance.harness import Target, Traded, TroubleUnavailable, occupy
+from tests.venues.conformance.levers import Levers
 from tests.venues.ocx.scripted import SystemClock
 from venues.simulation.faults import Fault, FaultKind
 from venues.x10 import build
@@ -51,6 +52,8 @@ class X10Harness:
     sim: X10Simulator
     venue: Venue
     instrument: Instrument
+    levers: Levers
+    base_url: str
     secrets: Sequence[str] = (KEY, PRIVATE_KEY, PRIVATE_KEY[2:], str(int(PRIVATE_KEY, 16)))
     idle_timeout_s: float = _IDLE_TIMEOUT_S
     tells_retry_after: bool = False
@@ -127,7 +130,16 @@ async def x10_harness(
         running = group.create_task(venue.run())
         try:
             (instrument,) = await venue.instruments()
-            yield X10Harness(sim=sim, venue=venue, instrument=instrument)
+            levers = Levers(
+                engine=sim.engine, faults=sim.faults, account=ACCOUNT, symbol=MARKET.symbol
+            )
+            yield X10Harness(
+                sim=sim,
+                venue=venue,
+                instrument=instrument,
+                levers=levers,
+                base_url=sim.base_url,
+            )
         finally:
             running.cancel()
             await venue.close()

@@ -15,7 +15,8 @@ from aiohttp import WSMsgType, web
 from desk.identity import Slot
 from desk.instrument import Instrument
 from desk.orders import Batch, NewOrder, TimeInForce
-from desk.ports import RateShares, Venue
+from desk.ports import Venue
+from desk.rate_ports import RateShares
 from desk.risk.approval import SEAL, Approved
 from desk.units import Side
 from tests.venues.ocx.scripted import Answer, Seen, SystemClock

@@ -73,6 +73,7 @@ def test_what_may_not_be_guessed_has_to_be_given(missing: str, words: str) -> No
     [
         ({"dead_man.unti": "seconds"}, "dead_man.unti: no such X10 setting"),
         ({"dead_man": {"unit": "minutes"}}, "dead_man.unit: 'minutes' is unknown"),
+        ({"funding": {"fee_is": "given"}}, "funding.fee_is: 'given' is unknown"),
         ({"dead_man.timer_s": 2}, "dead_man.timer_s"),
         ({"domain": "SN_GOERLI"}, "domain: 'SN_GOERLI' is unknown"),
         ({"base_url": _MAINNET}, "checks signatures for SN_MAIN, not SN_SEPOLIA"),

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from tests.venues.conformance.books import BookCases
 from tests.venues.conformance.feeds import FeedCases
 from tests.venues.conformance.fills import FillCases
 from tests.venues.conformance.harness import Harness
@@ -31,6 +32,9 @@ class TestOutcomes(OutcomeCases): ...
 
 
 class TestFills(FillCases): ...
+
+
+class TestBooks(BookCases): ...
 
 
 class TestSafety(SafetyCases): ...

@@ -69,7 +69,13 @@ async def open_storm(seed: int) -> AsyncIterator[X10Storm]:
         markets=(replace(MARKET, regime="jump"),),
     )
     async with x10_harness(given, settling_ms=50) as calm:
-        yield X10Storm(sim=calm.sim, venue=calm.venue, instrument=calm.instrument)
+        yield X10Storm(
+            sim=calm.sim,
+            venue=calm.venue,
+            instrument=calm.instrument,
+            levers=calm.levers,
+            base_url=calm.base_url,
+        )
 
 
 @pytest.mark.parametrize("seed", range(_FIRST, _FIRST + _COUNT))

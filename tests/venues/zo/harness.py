@@ -17,12 +17,13 @@ from desk.orders import VenueOrder
 from desk.ports import Venue
 from desk.units import Level, Lots, Side, Ticks
 from tests.venues.conformance.harness import Target, Traded, Trouble, occupy
+from tests.venues.conformance.levers import Levers
 from tests.venues.zo.vectors import WALLET_ADDRESS, WALLET_SECRET, WALLET_SEED
 from venues.simulation.faults import Fault, FaultKind
 from venues.zo import ZoVenue, build
 from venues.zo.client_ids import ClientIds
 from venues.zo.simulator.server import ZoSimulator
-from venues.zo.simulator.settings import SeedAccount, SimMarket, SimulatorSettings
+from venues.zo.simulator.settings import Reads, SeedAccount, SimMarket, SimulatorSettings
 
 _ACCOUNT = "main"
 _MARKET = SimMarket(symbol="BTCUSD", price=Decimal(60_000), price_decimals=1, size_decimals=4)
@@ -61,6 +62,8 @@ class ZoHarness:
     venue: Venue
     instrument: Instrument
     ids: ClientIds
+    levers: Levers
+    base_url: str
     secrets: Sequence[str] = (WALLET_SECRET, WALLET_SEED.hex())
     idle_timeout_s: float = _IDLE_TIMEOUT_S
     tells_retry_after: bool = True
@@ -124,18 +127,30 @@ class ZoHarness:
 
 
 @asynccontextmanager
-async def zo_harness(*, regime: str = "calm", settling_ms: int = 500) -> AsyncIterator[ZoHarness]:
+async def zo_harness(
+    *, regime: str = "calm", settling_ms: int = 500, reads: Reads | None = None
+) -> AsyncIterator[ZoHarness]:
     """A fresh venue and an adapter whose `run` is held."""
     settings = SimulatorSettings(
         accounts=(SeedAccount(name=_ACCOUNT, wallet=WALLET_ADDRESS),),
         markets=(replace(_MARKET, regime=regime),),
+        reads=reads or Reads(),
     )
     async with ZoSimulator(settings, random=random.Random(3)) as sim, asyncio.TaskGroup() as group:
         venue = _adapter(sim.base_url, settling_ms)
         running = group.create_task(venue.run())
         try:
             (instrument,) = await venue.instruments()
-            yield ZoHarness(sim=sim, venue=venue, instrument=instrument, ids=venue.execution._ids)
+            yield ZoHarness(
+                sim=sim,
+                venue=venue,
+                instrument=instrument,
+                ids=venue.execution._ids,
+                levers=Levers(
+                    engine=sim.engine, faults=sim.faults, account=_ACCOUNT, symbol=_MARKET.symbol
+                ),
+                base_url=sim.base_url,
+            )
         finally:
             running.cancel()
             await venue.close()

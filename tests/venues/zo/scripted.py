@@ -20,7 +20,8 @@ import venues.zo.schema
 from desk.identity import MarketId, OrderIdentity, Slot
 from desk.instrument import Instrument
 from desk.orders import Batch, NewOrder
-from desk.ports import Clock, RateShares
+from desk.ports import Clock
+from desk.rate_ports import RateShares
 from desk.risk.approval import SEAL, Approved
 from desk.units import Side
 from tests.venues.zo.harness import SystemClock

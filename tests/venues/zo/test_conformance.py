@@ -6,13 +6,14 @@ import pytest
 
 from desk.identity import OrderIdentity, Slot
 from desk.units import Side
+from tests.venues.conformance.books import BookCases
 from tests.venues.conformance.feeds import FeedCases
 from tests.venues.conformance.fills import FillCases
 from tests.venues.conformance.harness import Harness
 from tests.venues.conformance.orders import OrderCases
 from tests.venues.conformance.outcomes import OutcomeCases
 from tests.venues.conformance.safety import SafetyCases
-from tests.venues.conformance.stage import Stage
+from tests.venues.conformance.stage import Stage, heard_fills
 from tests.venues.zo.harness import zo_harness
 from venues.zo.client_ids import MAX_CYCLE, MAX_EPOCH, MAX_LEVEL
 
@@ -44,6 +45,27 @@ class TestOutcomes(OutcomeCases): ...
 
 
 class TestFills(FillCases): ...
+
+
+class TestBooks(BookCases):
+    async def test_v730_a_fill_the_stream_never_tells_is_in_the_history(
+        self, harness: Harness
+    ) -> None:
+        # Fills come from the list alone, so what the stream keeps back is heard all the same;
+        # the stream's own word on the position then lacks it, and says so.
+        stage = Stage(harness)
+        await stage.still()
+        async with stage.account() as ear:
+            order = await stage.place_inside(Side.BUY)
+            harness.levers.keep_back(1)
+            await stage.hit(order, stage.unit)
+            await ear.until(lambda said: len(heard_fills(said)) == 1, "the fill kept back")
+            told = await harness.venue.account.fills(harness.instrument, 0)
+            assert {one.trade_id for one in told} == set(heard_fills(ear.events))
+            engine, stream = await harness.venue.account.views()
+            symbol = harness.instrument.symbol
+            assert engine.positions == {symbol: stage.unit}
+            assert stream.positions == {}
 
 
 class TestSafety(SafetyCases): ...

@@ -55,7 +55,14 @@ class ZoStorm(ZoHarness):
 @asynccontextmanager
 async def open_storm(seed: int) -> AsyncIterator[ZoStorm]:
     async with zo_harness(regime="jump", settling_ms=100) as calm:
-        yield ZoStorm(sim=calm.sim, venue=calm.venue, instrument=calm.instrument, ids=calm.ids)
+        yield ZoStorm(
+            sim=calm.sim,
+            venue=calm.venue,
+            instrument=calm.instrument,
+            ids=calm.ids,
+            levers=calm.levers,
+            base_url=calm.base_url,
+        )
 
 
 @pytest.mark.parametrize("seed", range(_FIRST, _FIRST + _COUNT))

@@ -10,6 +10,7 @@ from venues.ocx.simulator.answers import Answer, ApiError, invalid
 from venues.ocx.simulator.calls import Call, Route
 from venues.ocx.simulator.credentials import Access
 from venues.ocx.simulator.world import World
+from venues.simulation.endpoint import told_balance, told_positions
 from venues.simulation.views import BalanceView, Bucket, PositionView
 
 
@@ -24,19 +25,19 @@ class BucketName(StrEnum):
 
 def positions(world: World, call: Call) -> Answer:
     """`GET /perps/positions`: what is open."""
-    return Answer(body=[_position(world, view) for view in world.engine.positions(call.account)])
+    return Answer(body=[_position(world, view) for view in _held(world, call)])
 
 
 def balances(world: World, call: Call) -> Answer:
     """`GET /perps/balances`: margin headroom of the perps bucket."""
-    return Answer(body=shapes.perps_balance(world.engine.balance(call.account)))
+    return Answer(body=shapes.perps_balance(_money(world, call)))
 
 
 def portfolio(world: World, call: Call) -> Answer:
     """`GET /portfolio/me`: money, margin and positions in one read."""
-    view = world.engine.balance(call.account)
+    view = _money(world, call)
     usage = view.initial_margin / view.equity if view.equity > 0 else Decimal(0)
-    held = world.engine.positions(call.account)
+    held = _held(world, call)
     body = {
         "equity": shapes.money(view.equity),
         "tradableBalance": shapes.money(view.available),
@@ -65,18 +66,18 @@ def portfolio(world: World, call: Call) -> Answer:
 
 def portfolio_balances(world: World, call: Call) -> Answer:
     """`GET /portfolio/balances`: buckets and assets."""
-    view = world.engine.balance(call.account)
+    view = _money(world, call)
     return Answer(body=shapes.wallet_balance(view) | {"assets": _assets(view, buckets=False)})
 
 
 def wallet_balance(world: World, call: Call) -> Answer:
     """`GET /wallet/balance`."""
-    return Answer(body=shapes.wallet_balance(world.engine.balance(call.account)))
+    return Answer(body=shapes.wallet_balance(_money(world, call)))
 
 
 def wallet_assets(world: World, call: Call) -> Answer:
     """`GET /wallet/assets`: USDC by bucket."""
-    return Answer(body=_assets(world.engine.balance(call.account), buckets=True))
+    return Answer(body=_assets(_money(world, call), buckets=True))
 
 
 def transfer(world: World, call: Call) -> Answer:
@@ -87,7 +88,7 @@ def transfer(world: World, call: Call) -> Answer:
     amount = fields.decimal("amount")
     if source is target or amount is None:
         raise invalid("from and to must differ and amount is required")
-    refused = world.engine.transfer(
+    refused = world.engine.treasury.move(
         call.account, Bucket(source.value), Bucket(target.value), amount
     )
     if refused is RejectReason.INVALID:
@@ -95,6 +96,14 @@ def transfer(world: World, call: Call) -> Answer:
     if refused is not None:
         raise ApiError(400, "INSUFFICIENT_BALANCE", f"{amount} of {source} backs open risk")
     return Answer(body=shapes.wallet_balance(world.engine.balance(call.account)))
+
+
+def _held(world: World, call: Call) -> list[PositionView]:
+    return told_positions(world, call.account, call.site)
+
+
+def _money(world: World, call: Call) -> BalanceView:
+    return told_balance(world, call.account, call.site)
 
 
 def _position(world: World, view: PositionView) -> dict[str, Any]:

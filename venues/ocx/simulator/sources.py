@@ -170,7 +170,11 @@ class UserSource:
     def _shown(self, trades: list[AccountTrade]) -> list[dict[str, Any]]:
         ids = self._world.settings.streams.fill_ids
         rules = self._world.engine.market_rules
-        return [shapes.stream_trade(rules(one.symbol).instrument, one, ids=ids) for one in trades]
+        return [
+            shapes.stream_trade(rules(one.symbol).instrument, one, ids=ids)
+            for one in trades
+            if not self._world.untold.hides(one.trade_id)
+        ]
 
 
 class MarketSource:

@@ -23,6 +23,7 @@ from venues.simulation.hand import CROWD, crowd_trade, fill_first
 from venues.simulation.orders import Order, OrderReport
 from venues.simulation.rules import EngineRules, MarketRules
 from venues.simulation.tape import Tape
+from venues.simulation.untold import Untold
 
 
 class World:
@@ -47,6 +48,7 @@ class World:
         self.limits = RateLimiter(settings, self.clock)
         rules = EngineRules(margin_after_release=settings.bulk.margin_after_release)
         self.engine = engine or Engine(now_ns, rules)
+        self.untold = Untold(self.engine, self.faults, self.accounts)
         self.markets: dict[str, SimMarket] = {}
         self.expired: set[str] = set()
         self.tapes: dict[str, Tape] = {}
@@ -55,6 +57,7 @@ class World:
 
     def open(self) -> None:
         """List the markets and open the seeded accounts."""
+        self.untold.open()
         self.engine.subscribe(self._on_event)
         self.engine.open_account(CROWD, Decimal(0), house=True)
         for market in self.settings.markets:

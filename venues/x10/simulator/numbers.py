@@ -8,6 +8,7 @@ from itertools import count
 _ORDERS = 1_791_181_340_771_614_720
 _TRADES = 1_891_181_340_771_614_720
 _POSITIONS = 1_691_181_340_771_614_720
+_PAYMENTS = 1_991_181_340_771_614_720
 _ACCOUNTS = 100_001
 
 
@@ -30,6 +31,11 @@ class Numbers:
     def position(self, name: str) -> int:
         """The number of an engine position."""
         return self._positions.setdefault(name, _POSITIONS + 1 + len(self._positions))
+
+
+def payment_number(number: int) -> int:
+    """The number of an engine payment."""
+    return _PAYMENTS + number
 
 
 def trade_number(trade_id: str) -> int:

@@ -6,7 +6,8 @@ Lists are newest first and paged by the last id shown.
 from collections.abc import Sequence
 from typing import Any
 
-from venues.simulation.views import AccountTrade
+from venues.simulation.endpoint import told_balance, told_positions
+from venues.simulation.views import AccountTrade, PositionView
 from venues.x10.simulator import shapes
 from venues.x10.simulator.calls import Answer, Call, Route
 from venues.x10.simulator.codes import ApiRefused, Code
@@ -46,24 +47,24 @@ def order_history(world: World, call: Call) -> Answer:
     by_update = call.text("sort") == "UPDATED_AT"
     found.sort(key=lambda each: each.updated_ms if by_update else each.number, reverse=True)
     rows = [(each.number, world.reporter.order(each)) for each in found]
-    return _page(call, rows)
+    return page(call, rows)
 
 
 def fills(world: World, call: Call) -> Answer:
     """`GET /user/trades`."""
     rows = []
     for trade in reversed(world.engine.trades(call.account)):
-        if _named(call, "market", trade.symbol) and _named(call, "side", shapes.side(trade.side)):
+        if named(call, "market", trade.symbol) and named(call, "side", shapes.side(trade.side)):
             shown = _fill(world, call.who, trade)
-            if _named(call, "type", shown["tradeType"]):
+            if named(call, "type", shown["tradeType"]):
                 rows.append((shown["id"], shown))
-    return _page(call, rows)
+    return page(call, rows)
 
 
 def positions(world: World, call: Call) -> Answer:
     """`GET /user/positions`: what is not flat."""
-    shown = [world.reporter.position(call.account, each.symbol) for each in _held(world, call)]
-    return Answer(data=[each for each in shown if _named(call, "side", each["side"])])
+    shown = [world.reporter.position_of(call.account, each) for each in _held(world, call)]
+    return Answer(data=[each for each in shown if named(call, "side", each["side"])])
 
 
 def position_history(_world: World, _call: Call) -> Answer:
@@ -73,10 +74,11 @@ def position_history(_world: World, _call: Call) -> Answer:
 
 def balance(world: World, call: Call) -> Answer:
     """`GET /user/balance`: 404 when there is no money (section 11.3)."""
-    view = world.engine.balance(call.account)
+    view = told_balance(world, call.account, call.site)
     if view.collateral == 0 and view.equity == 0:
         raise ApiRefused(Code.NOT_FOUND, "balance")
-    return Answer(data=world.reporter.balance(call.account))
+    held = told_positions(world, call.account, call.site)
+    return Answer(data=world.reporter.balance_of(view, held))
 
 
 def fees(world: World, call: Call) -> Answer:
@@ -140,10 +142,9 @@ def _fill(world: World, customer: Customer, trade: AccountTrade) -> dict[str, An
     return shapes.fill(world.instrument(trade.symbol), customer.number, number, trade)
 
 
-def _held(world: World, call: Call) -> list[Any]:
-    return [
-        each for each in world.engine.positions(call.account) if _named(call, "market", each.symbol)
-    ]
+def _held(world: World, call: Call) -> list[PositionView]:
+    held = told_positions(world, call.account, call.site)
+    return [each for each in held if named(call, "market", each.symbol)]
 
 
 def _asked_markets(world: World, call: Call) -> list[str]:
@@ -151,7 +152,7 @@ def _asked_markets(world: World, call: Call) -> list[str]:
     return [world.market(symbol).symbol for symbol in asked]
 
 
-def _named(call: Call, name: str, value: str) -> bool:
+def named(call: Call, name: str, value: str) -> bool:
     """Whether a filter of the query lets a value through."""
     wanted = call.query.get(name, ())
     return not wanted or value in wanted
@@ -159,22 +160,23 @@ def _named(call: Call, name: str, value: str) -> bool:
 
 def _fits(call: Call, record: OrderRecord) -> bool:
     return (
-        _named(call, "market", record.symbol)
-        and _named(call, "type", record.kind)
-        and _named(call, "side", shapes.side(record.side))
+        named(call, "market", record.symbol)
+        and named(call, "type", record.kind)
+        and named(call, "side", shapes.side(record.side))
     )
 
 
 def _in_history(call: Call, record: OrderRecord) -> bool:
     return (
         _fits(call, record)
-        and _named(call, "id", str(record.number))
-        and _named(call, "externalId", record.external_id)
+        and named(call, "id", str(record.number))
+        and named(call, "externalId", record.external_id)
     )
 
 
-def _page(call: Call, rows: Sequence[tuple[int, Any]]) -> Answer:
-    limit = min(call.whole("limit") or _PAGE, _MOST)
+def page(call: Call, rows: Sequence[tuple[int, Any]], most: int = _MOST) -> Answer:
+    """One page of rows with their ids, newest first."""
+    limit = min(call.whole("limit") or _PAGE, most)
     cursor = call.whole("cursor")
     if cursor is not None:
         rows = [row for row in rows if row[0] < cursor]
@@ -193,7 +195,6 @@ ROUTES = (
     Route(method="GET", path="/user/positions/history", handler=position_history),
     Route(method="GET", path="/user/balance", handler=balance),
     Route(method="GET", path="/user/spot/balances", handler=nothing),
-    Route(method="GET", path="/user/funding/history", handler=nothing),
     Route(method="GET", path="/user/fees", handler=fees),
     Route(method="GET", path="/user/leverage", handler=leverage),
     Route(method="GET", path="/user/account/info", handler=account_info),

@@ -3,24 +3,28 @@
 Every change of an order is told exactly once; a message shows the state right after its event.
 """
 
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
-from desk.orders import Liquidity
+from desk.orders import Liquidity, TimeInForce
 from desk.units import NS_PER_MS, Lots
 from venues.simulation.clock import VenueClock
+from venues.simulation.clockwork import LIQUIDATION_TAG
 from venues.simulation.engine import Engine
 from venues.simulation.events import (
     CancelReason,
     Event,
     FundingPaid,
     Liquidated,
+    MoneyMoved,
     OrderAccepted,
     OrderCancelled,
     PositionChanged,
     Trade,
 )
-from venues.simulation.views import AccountTrade
+from venues.simulation.untold import Untold
+from venues.simulation.views import AccountTrade, BalanceView, PositionView
 from venues.x10.simulator import shapes
 from venues.x10.simulator.customers import Customers
 from venues.x10.simulator.numbers import Numbers
@@ -50,6 +54,7 @@ class Reporter:
         outbox: Outbox,
         numbers: Numbers,
         clock: VenueClock,
+        untold: Untold,
     ) -> None:
         self._settings = settings
         self._engine = engine
@@ -58,6 +63,7 @@ class Reporter:
         self._outbox = outbox
         self._numbers = numbers
         self._clock = clock
+        self._untold = untold
         self._known = frozenset[str]()
         self._after_next: dict[str, Message] = {}
 
@@ -76,25 +82,31 @@ class Reporter:
         return shapes.order(instrument, self._customers.of_name(record.account).number, record)
 
     def position(self, account: str, symbol: str) -> dict[str, Any]:
-        """A position as every read shows it."""
+        """A position as the engine has it."""
+        return self.position_of(account, self._engine.position(account, symbol))
+
+    def position_of(self, account: str, view: PositionView) -> dict[str, Any]:
+        """A position in the shape every read has."""
         customer = self._customers.of_name(account)
-        view = self._engine.position(account, symbol)
         return shapes.position(
-            self._engine.market_rules(symbol).instrument,
+            self._engine.market_rules(view.symbol).instrument,
             number=self._numbers.position(view.position_id),
             account=customer.number,
-            leverage=customer.leverage[symbol],
+            leverage=customer.leverage[view.symbol],
             view=view,
         )
 
     def balance(self, account: str) -> dict[str, Any]:
-        """The account's money as every read shows it."""
-        held = self._engine.positions(account)
+        """The account's money as the engine has it."""
+        return self.balance_of(self._engine.balance(account), self._engine.positions(account))
+
+    def balance_of(self, view: BalanceView, held: Sequence[PositionView]) -> dict[str, Any]:
+        """An account's money in the shape every read has."""
         worths = (
             shapes.worth(self._engine.market_rules(one.symbol).instrument, one) for one in held
         )
         exposure = sum(worths, Decimal(0))
-        return shapes.balance(self._engine.balance(account), exposure, self._clock.told_ms())
+        return shapes.balance(view, exposure, self._clock.told_ms())
 
     def reject(self, record: OrderRecord, status: str, reason: str) -> None:
         """End an order that the matching engine did not take."""
@@ -114,7 +126,7 @@ class Reporter:
                 self._traded(event)
             case PositionChanged():
                 self._tell_position(event)
-            case FundingPaid() | Liquidated():
+            case FundingPaid() | MoneyMoved() | Liquidated():
                 self._tell_balance(event.account)
             case _:
                 pass
@@ -125,7 +137,7 @@ class Reporter:
         book = self._register.of(event.account)
         record = book.by_external.get(event.client_order_id or "")
         if record is None:
-            record = self._liquidation(event)
+            record = self._unasked(event)
             book.add(record)
         self._register.bind(record, event.order_id)
         record.status = Status.PARTIALLY_FILLED if record.filled else Status.NEW
@@ -136,20 +148,23 @@ class Reporter:
         if held is not None:
             self._outbox.post(event.account, held)
 
-    def _liquidation(self, event: OrderAccepted) -> OrderRecord:
+    def _unasked(self, event: OrderAccepted) -> OrderRecord:
+        """An order that came by no call: a liquidation, or a stranger's in the account's name."""
         number, now_ms = self._numbers.order(), self._clock.told_ms()
+        rests = event.time_in_force is TimeInForce.GTC
+        unnamed = "liquidation" if event.tag == LIQUIDATION_TAG else "web"
         return OrderRecord(
             number=number,
-            external_id=f"liquidation-{number}",
+            external_id=event.client_order_id or f"{unnamed}-{number}",
             account=event.account,
             symbol=event.symbol,
-            kind="MARKET",
+            kind="MARKET" if event.price is None else "LIMIT",
             side=event.side,
             lots=event.lots,
             price=event.price or 0,
-            reduce_only=True,
-            post_only=False,
-            time_in_force="IOC",
+            reduce_only=event.reduce_only,
+            post_only=event.post_only,
+            time_in_force="GTT" if event.price and rests else "IOC",
             expiry_ms=_NEVER_MS,
             created_ms=now_ms,
             updated_ms=now_ms,
@@ -218,10 +233,9 @@ class Reporter:
         instrument = self._engine.market_rules(record.symbol).instrument
         number = self._customers.of_name(record.account).number
         shown = shapes.fill(instrument, number, record.number, trade)
-        messages = [
-            self.order_message(record),
-            ("TRADE", {"isSnapshot": False, "trades": [shown]}),
-        ]
+        messages = [self.order_message(record)]
+        if not self._untold.hides(trade.trade_id):
+            messages.append(("TRADE", {"isSnapshot": False, "trades": [shown]}))
         if self._settings.orders.trade_event_first:
             messages.reverse()
         for message in messages:

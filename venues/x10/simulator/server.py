@@ -16,7 +16,7 @@ from venues.simulation.engine import Engine
 from venues.simulation.faultfile import read_faults
 from venues.simulation.faults import FaultPlan
 from venues.simulation.pump import Pump
-from venues.x10.simulator import cancelling, info, leverage, placing, reads, streams
+from venues.x10.simulator import cancelling, info, leverage, money, placing, reads, streams
 from venues.x10.simulator.counterflow import with_replay
 from venues.x10.simulator.display import X10Display
 from venues.x10.simulator.gateway import BASE, Gateway
@@ -25,7 +25,14 @@ from venues.x10.simulator.settings import SimulatorSettings
 from venues.x10.simulator.streams import StreamDesk
 from venues.x10.simulator.world import World
 
-_TABLES = (info.ROUTES, placing.ROUTES, cancelling.ROUTES, reads.ROUTES, leverage.ROUTES)
+_TABLES = (
+    info.ROUTES,
+    placing.ROUTES,
+    cancelling.ROUTES,
+    reads.ROUTES,
+    leverage.ROUTES,
+    money.ROUTES,
+)
 _CLOSING_S = 0.2
 
 

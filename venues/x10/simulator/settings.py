@@ -202,6 +202,20 @@ class Orders:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Payments:
+    """What the histories of money leave open (section 4.3).
+
+    An operation is `IN_PROGRESS` for `pending_s` after its time. `fee_is_paid` turns the sign of
+    `fundingFee` around, `withdrawals_signed` gives withdrawals their minus.
+    """
+
+    pending_s: float = 0.0
+    fee_is_paid: bool = False
+    withdrawals_signed: bool = True
+    page: int = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeadMan:
     """What section 10 leaves open."""
 
@@ -248,6 +262,7 @@ class SimulatorSettings:
     domain: Domain = field(default_factory=Domain)
     answers: Answers = field(default_factory=Answers)
     orders: Orders = field(default_factory=Orders)
+    payments: Payments = field(default_factory=Payments)
     dead_man: DeadMan = field(default_factory=DeadMan)
     streams: Streams = field(default_factory=Streams)
     money: Money = field(default_factory=Money)

@@ -19,6 +19,7 @@ from venues.simulation.orders import OrderReport
 from venues.simulation.ratelimit import Budget, FixedWindow, SlidingWindow
 from venues.simulation.rules import EngineRules, MarketRules, SelfTrade
 from venues.simulation.tape import Tape
+from venues.simulation.untold import Untold
 from venues.simulation.views import PublicTrade
 from venues.x10.simulator import shapes
 from venues.x10.simulator.codes import ApiRefused, Code
@@ -60,6 +61,7 @@ class World:
         window = SlidingWindow if sliding else FixedWindow
         self.budget: Budget = window(settings.rate_window_ns, now_ns)
         self.engine = engine or Engine(now_ns, _engine_rules(settings))
+        self.untold = Untold(self.engine, self.faults, self.accounts)
         self.reporter = Reporter(
             settings,
             self.engine,
@@ -68,6 +70,7 @@ class World:
             self.outbox,
             self.numbers,
             self.clock,
+            self.untold,
         )
         self.markets: dict[str, SimMarket] = {}
         self.tapes: dict[str, Tape] = {}
@@ -84,6 +87,7 @@ class World:
             customer = self.customers.add(seed)
             self.engine.open_account(seed.name, seed.collateral, owner=customer.owner)
             customer.leverage.update({each.symbol: each.leverage for each in self.settings.markets})
+        self.untold.open()
         self.reporter.open()
         self.engine.subscribe(self._on_event)
 

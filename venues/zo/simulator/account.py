@@ -1,14 +1,17 @@
 """Reads of users and accounts. None needs authentication: an account is read by its number."""
 
+from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 from desk.units import NS_PER_MS
 from venues.simulation.clock import iso_ms
+from venues.simulation.endpoint import told_balance, told_positions
 from venues.simulation.events import Trade
 from venues.simulation.faults import FaultKind
 from venues.simulation.orders import Order
-from venues.simulation.views import PositionView
+from venues.simulation.views import BalanceView, PositionView
 from venues.zo.simulator import numbers
 from venues.zo.simulator.accountfeed import side_word
 from venues.zo.simulator.calls import Call, Route, missing
@@ -39,22 +42,32 @@ def user(world: World, call: Call) -> dict[str, Any]:
 
 def account(world: World, call: Call) -> dict[str, Any]:
     """`GET /account/{id}`: open orders, positions, balances and margins at one moment."""
-    found = _account(world, call)
+    found = account_of(world, call)
     resting = world.engine.open_orders(found.name)
     if world.faults.take(call.site, FaultKind.EMPTY_SNAPSHOT) is not None:
         resting = []
-    return account_body(world, found, resting)
+    held = told_positions(world, found.name, call.site)
+    money = told_balance(world, found.name, call.site)
+    return account_body(world, found, resting, {one.symbol: one for one in held}, money)
 
 
-def account_body(world: World, found: Account, resting: list[Order]) -> dict[str, Any]:
-    """An account's state with these open orders."""
+def account_body(
+    world: World,
+    found: Account,
+    resting: list[Order],
+    held: Mapping[str, PositionView],
+    money: BalanceView,
+) -> dict[str, Any]:
+    """An account's state with these open orders, positions and this money."""
     margins = world.margins(found.name)
+    apart = money.equity - world.engine.balance(found.name).equity
+    margins = replace(margins, omf=margins.omf + apart, mf=margins.mf + apart)
     names = ("omf", "mf", "imf", "cmf", "mmf", "pon", "pn")
     return {
         "updateId": world.feeds.account(found).update_id,
         "orders": [_order(world, one) for one in resting],
-        "positions": _positions(world, found, resting),
-        "balances": [{"tokenId": 0, "token": "USDC", "amount": _collateral(world, found)}],
+        "positions": _positions(world, resting, held),
+        "balances": [{"tokenId": 0, "token": "USDC", "amount": numbers.money(money.collateral)}],
         "margins": {name: numbers.money(getattr(margins, name)) for name in names}
         | {"bankruptcy": margins.bankrupt},
     }
@@ -62,12 +75,12 @@ def account_body(world: World, found: Account, resting: list[Order]) -> dict[str
 
 def pubkey(world: World, call: Call) -> str:
     """`GET /account/{id}/pubkey`: the owner's key in base58."""
-    return encoded_key(_account(world, call).wallet)
+    return encoded_key(account_of(world, call).wallet)
 
 
 def orders(world: World, call: Call) -> dict[str, Any]:
     """`GET /account/{id}/orders`: open and finished, newest first."""
-    found = world.register.of(_account(world, call).name)
+    found = world.register.of(account_of(world, call).name)
     return page(
         world,
         call,
@@ -96,7 +109,7 @@ def order_trades(world: World, call: Call) -> dict[str, Any]:
 
 def pnl(world: World, call: Call) -> dict[str, Any]:
     """`GET /account/{id}/pnl`: changes of the realized result."""
-    found = _account(world, call)
+    found = account_of(world, call)
 
     def shown(one: PnlChange) -> dict[str, Any]:
         return {
@@ -118,28 +131,9 @@ def pnl(world: World, call: Call) -> dict[str, Any]:
     )
 
 
-def funding(world: World, call: Call) -> dict[str, Any]:
-    """`GET /account/{id}/history/funding`."""
-    found = _account(world, call)
-    mine = [one for one in reversed(world.history.funding) if one.account == found.name]
-    return page(
-        world,
-        call,
-        mine,
-        cursor=lambda one: one.sequence,
-        shown=lambda one: {
-            "time": numbers.moment(one.at_ns),
-            "accountId": found.account_id,
-            "marketId": world.listing.market_id(one.symbol),
-            "fundingPnl": numbers.money(one.amount),
-        },
-        at_ms=lambda one: one.at_ns // NS_PER_MS,
-    )
-
-
 def liquidations(world: World, call: Call) -> dict[str, Any]:
     """`GET /account/{id}/history/liquidation`."""
-    found = _account(world, call)
+    found = account_of(world, call)
     mine = [one for one in reversed(world.history.liquidations) if one.account == found.name]
     return page(
         world,
@@ -156,14 +150,14 @@ def liquidations(world: World, call: Call) -> dict[str, Any]:
 
 
 def nothing(world: World, call: Call) -> dict[str, Any]:
-    """Histories of what is not simulated: no deposits, withdrawals or triggers."""
-    _account(world, call)
+    """Histories of what is not simulated: no triggers."""
+    account_of(world, call)
     return {"items": []}
 
 
 def triggers(world: World, call: Call) -> list[Any]:
     """`GET /account/{id}/triggers`: not simulated."""
-    _account(world, call)
+    account_of(world, call)
     return []
 
 
@@ -190,17 +184,18 @@ def volume(world: World, call: Call) -> list[dict[str, Any]]:
 
 def tier(world: World, call: Call) -> int:
     """`GET /account/{id}/fee/tier`: there is one tier."""
-    _account(world, call)
+    account_of(world, call)
     return 0
 
 
 def withdrawal_fee(world: World, call: Call) -> Decimal:
     """`GET /account/{id}/fees/withdrawal`: USDC."""
-    _account(world, call)
+    account_of(world, call)
     return Decimal(1)
 
 
-def _account(world: World, call: Call) -> Account:
+def account_of(world: World, call: Call) -> Account:
+    """The account the path names; 404 otherwise."""
     found = world.users.account(call.number("account"))
     if found is None:
         raise missing()
@@ -225,10 +220,6 @@ def _trade_page(world: World, call: Call, found: list[Trade]) -> dict[str, Any]:
     )
 
 
-def _collateral(world: World, found: Account) -> Decimal:
-    return numbers.money(world.engine.balance(found.name).collateral)
-
-
 def _order(world: World, order: Order) -> dict[str, Any]:
     instrument = world.listing.instrument(order.symbol)
     return {
@@ -242,20 +233,22 @@ def _order(world: World, order: Order) -> dict[str, Any]:
     }
 
 
-def _positions(world: World, found: Account, resting: list[Order]) -> list[dict[str, Any]]:
+def _positions(
+    world: World, resting: list[Order], held: Mapping[str, PositionView]
+) -> list[dict[str, Any]]:
     """Markets with a position or open orders; without a position there is no `perp`."""
     shown = []
     for market_id, market in enumerate(world.listing.markets()):
-        view = world.engine.position(found.name, market.symbol)
+        view = held.get(market.symbol)
         count = sum(1 for one in resting if one.symbol == market.symbol)
-        if not count and not view.lots:
+        if not count and view is None:
             continue
         entry: dict[str, Any] = {
             "marketId": market_id,
             "openOrders": count,
             "actionId": str(world.journal.last_id),
         }
-        if view.lots:
+        if view is not None:
             entry["perp"] = _perp(world, view)
         shown.append(entry)
     return shown
@@ -282,10 +275,7 @@ ROUTES = (
     Route(path="/account/{account}/pubkey", handler=pubkey),
     Route(path="/account/{account}/orders", handler=orders),
     Route(path="/account/{account}/pnl", handler=pnl),
-    Route(path="/account/{account}/history/funding", handler=funding),
     Route(path="/account/{account}/history/liquidation", handler=liquidations),
-    Route(path="/account/{account}/history/deposit", handler=nothing),
-    Route(path="/account/{account}/history/withdrawal", handler=nothing),
     Route(path="/account/{account}/triggers", handler=triggers),
     Route(path="/account/{account}/triggers/history", handler=nothing),
     Route(path="/account/{account}/fee/tier", handler=tier),

@@ -21,7 +21,10 @@ class ZoDisplay:
         if found is None:
             raise KeyError(name)
         engine = self._world.engine
-        body = account_body(self._world, found, engine.open_orders(name))
+        held = {one.symbol: one for one in engine.positions(name)}
+        body = account_body(
+            self._world, found, engine.open_orders(name), held, engine.balance(name)
+        )
         return _plain(body) | {"accountId": found.account_id, "fills": len(engine.trades(name))}
 
     def report(self, instrument: Instrument, report: OrderReport) -> dict[str, Any]:

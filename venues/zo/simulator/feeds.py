@@ -13,10 +13,12 @@ from venues.simulation.events import (
     Event,
     FundingPaid,
     Liquidated,
+    MoneyMoved,
     OrderAccepted,
     OrderCancelled,
     Trade,
 )
+from venues.simulation.untold import Untold
 from venues.zo.simulator import numbers
 from venues.zo.simulator.accountfeed import AccountFeed, FillPart, Pending, side_word
 from venues.zo.simulator.bookfeed import BookFeed
@@ -44,11 +46,14 @@ Push: TypeAlias = Callable[[Frame], None]
 class Feeds:
     """All streams of the venue by name, such as `deltas@BTCUSD`."""
 
-    def __init__(self, listing: Listing, users: Directory, register: Register) -> None:
+    def __init__(
+        self, listing: Listing, users: Directory, register: Register, untold: Untold
+    ) -> None:
         self._listing = listing
         self._rules = listing.settings.streams
         self._users = users
         self._register = register
+        self._untold = untold
         self._frames = MarketFrames(listing)
         self._books: dict[str, BookFeed] = {}
         self._accounts: dict[str, AccountFeed] = {}
@@ -96,7 +101,7 @@ class Feeds:
                 self._cancelled(event)
             case Trade():
                 self._traded(event)
-            case FundingPaid() | Liquidated():
+            case FundingPaid() | MoneyMoved() | Liquidated():
                 self._note(event.account).money = True
                 self._flush()
             case BookChanged():
@@ -124,8 +129,13 @@ class Feeds:
 
     def _traded(self, event: Trade) -> None:
         self._trades.setdefault(event.symbol, []).append(event)
-        for account, maker in ((event.maker, True), (event.taker, False)):
-            if self._users.named(account) is not None:
+        sides = (
+            (event.maker, event.maker_trade_id, True),
+            (event.taker, event.taker_trade_id, False),
+        )
+        for account, trade_id, maker in sides:
+            hidden = self._untold.hides(trade_id)
+            if self._users.named(account) is not None and not hidden:
                 self._note(account).fills.append(self._fill(event, maker=maker))
 
     def _fill(self, event: Trade, *, maker: bool) -> FillPart:

@@ -1,4 +1,4 @@
-"""What moved an account's money: realized PnL, funding and liquidations, newest last.
+"""What moved an account's money: realized PnL, funding, transfers, liquidations, newest last.
 
 Fed by the engine's events.
 """
@@ -7,7 +7,13 @@ from collections import deque
 from dataclasses import dataclass
 from decimal import Decimal
 
-from venues.simulation.events import Event, FundingPaid, Liquidated, PositionChanged
+from venues.simulation.events import (
+    Event,
+    FundingPaid,
+    Liquidated,
+    MoneyMoved,
+    PositionChanged,
+)
 
 _ZERO = Decimal(0)
 _KEPT = 100_000
@@ -25,11 +31,21 @@ class PnlChange:
     total: Decimal
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transfer:
+    """Money in (positive) or out, and the collateral after it."""
+
+    moved: MoneyMoved
+    action_id: int
+    balance: Decimal
+
+
 class History:
     """Changes by engine account."""
 
     def __init__(self) -> None:
-        self.funding: deque[FundingPaid] = deque(maxlen=_KEPT)
+        self.funding: deque[tuple[FundingPaid, int]] = deque(maxlen=_KEPT)
+        self.transfers: deque[Transfer] = deque(maxlen=_KEPT)
         self.liquidations: deque[Liquidated] = deque(maxlen=_KEPT)
         self._changes: dict[str, deque[PnlChange]] = {}
         self._realized: dict[tuple[str, str], Decimal] = {}
@@ -46,12 +62,16 @@ class History:
                 if gain:
                     self._add(event.account, event.at_ns, action_id, gain, _ZERO)
             case FundingPaid():
-                self.funding.append(event)
+                self.funding.append((event, action_id))
                 self._add(event.account, event.at_ns, action_id, _ZERO, event.amount)
             case Liquidated():
                 self.liquidations.append(event)
             case _:
                 pass
+
+    def transferred(self, moved: MoneyMoved, action_id: int, balance: Decimal) -> None:
+        """Learn of a deposit or withdrawal."""
+        self.transfers.append(Transfer(moved=moved, action_id=action_id, balance=balance))
 
     def pnl(self, account: str) -> list[PnlChange]:
         """An account's changes, newest first."""

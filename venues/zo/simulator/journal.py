@@ -57,6 +57,11 @@ class Journal:
         self._executed.append(Executed(action_id=self.last_id, at_ns=now, raw=raw))
         return self.last_id
 
+    def bridged(self) -> int:
+        """Count an action of the bridge, which nobody sent us; its number."""
+        self.last_id += 1
+        return self.last_id
+
     def between(self, first: int, last: int) -> list[Executed]:
         """Executed actions with these numbers, both included."""
         return [one for one in self._executed if first <= one.action_id <= last]

@@ -16,7 +16,7 @@ from venues.simulation.engine import Engine
 from venues.simulation.faultfile import read_faults
 from venues.simulation.faults import FaultPlan
 from venues.simulation.pump import Pump
-from venues.zo.simulator import account, market_data, system
+from venues.zo.simulator import account, market_data, money, system
 from venues.zo.simulator.counterflow import with_replay
 from venues.zo.simulator.display import ZoDisplay
 from venues.zo.simulator.gateway import Gateway
@@ -24,7 +24,7 @@ from venues.zo.simulator.settings import SimulatorSettings
 from venues.zo.simulator.streams import StreamDesk
 from venues.zo.simulator.world import World
 
-_TABLES = (system.ROUTES, market_data.ROUTES, account.ROUTES)
+_TABLES = (system.ROUTES, market_data.ROUTES, account.ROUTES, money.ROUTES)
 _CLOSING_S = 0.2
 
 

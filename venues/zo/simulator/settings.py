@@ -93,6 +93,16 @@ class FeeSpelling(StrEnum):
     PPM = "ppm"
 
 
+class FundingShape(StrEnum):
+    """How a row of the funding history names its market and size.
+
+    `object`: as the published description has it. `flat`: as newer servers were read.
+    """
+
+    OBJECT = "object"
+    FLAT = "flat"
+
+
 class TradesShape(StrEnum):
     """Which of the three shapes seen the trades stream has (zo.md section 3.3)."""
 
@@ -271,6 +281,7 @@ class Reads:
     fee_spelling: FeeSpelling = FeeSpelling.REVISION
     signed_base_size: bool = True
     lower_case_reasons: bool = False
+    funding_shape: FundingShape = FundingShape.FLAT
     history: int = 200_000
 
 

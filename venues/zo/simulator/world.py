@@ -13,6 +13,7 @@ from venues.simulation.engine import Engine
 from venues.simulation.events import (
     CancelReason,
     Event,
+    MoneyMoved,
     OrderAccepted,
     OrderCancelled,
     Trade,
@@ -22,6 +23,7 @@ from venues.simulation.hand import CROWD, crowd_trade, fill_first
 from venues.simulation.orders import Order, OrderReport
 from venues.simulation.ratelimit import SlidingWindow
 from venues.simulation.rules import EngineRules
+from venues.simulation.untold import Untold
 from venues.zo.simulator.feeds import Feeds
 from venues.zo.simulator.history import History
 from venues.zo.simulator.journal import Journal
@@ -60,13 +62,15 @@ class World:
         self.register = Register(settings.reads.history)
         self.history = History()
         self.ledger = Ledger(self.listing, self.users, settings.reads.history)
-        self.feeds = Feeds(self.listing, self.users, self.register)
+        self.untold = Untold(self.engine, self.faults, self.accounts)
+        self.feeds = Feeds(self.listing, self.users, self.register, self.untold)
         actions = settings.actions
         self.journal = Journal(actions.first_action_id, actions.duplicate_window_s, now_ns)
         self.acting = False
 
     def open(self) -> None:
         """List the markets and open the seeded accounts."""
+        self.untold.open()
         self.engine.subscribe(self._on_event)
         self.engine.open_account(CROWD, Decimal(0), house=True)
         for market in self.settings.markets:
@@ -156,6 +160,9 @@ class World:
         if isinstance(event, OrderAccepted | OrderCancelled | Trade):
             self.register.take(event, action_id)
         self.history.take(event, action_id)
+        if isinstance(event, MoneyMoved):
+            balance = self.engine.balance(event.account).collateral
+            self.history.transferred(event, self.journal.bridged(), balance)
         if isinstance(event, Trade):
             self.ledger.take(event, action_id)
             instrument = self.listing.instrument(event.symbol)

@@ -50,6 +50,46 @@ async def test_bad_levers_are_refused() -> None:
         assert (await bench.get("/_sim/events", since="x")).status_code == 400
 
 
+async def test_money_and_positions_move_by_lever_and_payments_are_listed() -> None:
+    async with running() as bench:
+        held = {"account": "maker", "marketId": "BTC-PERP", "quantity": "0.5"}
+        assert (await bench.post("/_sim/position", held)).status_code == 200
+        await bench.post("/_sim/deposit", {"account": "maker", "amount": "12"})
+        await bench.post("/_sim/withdraw", {"account": "maker", "amount": "2"})
+        await bench.post("/_sim/balance", {"account": "maker", "amount": "-3"})
+        await bench.post("/_sim/funding", {"marketId": "BTC-PERP", "rate": "0.001"})
+        listed = (await bench.get("/_sim/payments", account="maker")).json()
+        assert [one["kind"] for one in listed] == ["transfer", "transfer", "funding"]
+        assert [one["amount"] for one in listed[:2]] == ["12", "-2"]
+        assert Decimal(listed[2]["amount"]) < 0
+        last_ms = listed[-1]["at_ms"]
+        later = await bench.get("/_sim/payments", account="maker", since=last_ms + 1)
+        assert later.json() == []
+
+
+@pytest.mark.parametrize(
+    ("lever", "body", "status"),
+    [
+        ("deposit", {"account": "nobody", "amount": "1"}, 404),
+        ("deposit", {"account": "maker", "amount": "-1"}, 400),
+        ("withdraw", {"account": "maker", "amount": "1000000000"}, 409),
+        ("balance", {"account": "maker", "amount": "Infinity"}, 400),
+        ("position", {"account": "maker", "marketId": "X", "quantity": "1"}, 404),
+        ("position", {"account": "maker", "marketId": "BTC-PERP", "quantity": "0.0000001"}, 400),
+        ("funding", {"marketId": "BTC-PERP"}, 400),
+        ("order", {"account": "maker", "marketId": "BTC-PERP", "side": "buy"}, 400),
+    ],
+)
+async def test_levers_on_the_books_are_refused_in_words(
+    lever: str, body: dict[str, str], status: int
+) -> None:
+    async with running() as bench:
+        answer = await bench.post(f"/_sim/{lever}", body)
+        assert answer.status_code == status
+        assert answer.json()["message"]
+        assert bench.sim.engine.events() == []
+
+
 async def test_the_levers_can_be_taken_away() -> None:
     async with running(control=False) as bench:
         assert (await bench.get("/_sim/state")).status_code == 404

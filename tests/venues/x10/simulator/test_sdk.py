@@ -14,6 +14,7 @@ from x10.clients.blocking.blocking_trading_client import BlockingTradingClient
 from x10.clients.rest.rest_api_client import RestApiClient
 from x10.clients.stream.stream_client import StreamClient
 from x10.errors import ApiError, ApiNotAuthorizedError, ApiRateLimitError
+from x10.models.asset import AssetOperationType
 from x10.models.order import OrderSide, OrderStatus, TimeInForce
 from x10.tools.orderbook import OrderBook
 
@@ -95,6 +96,20 @@ async def test_an_account_reads_what_it_holds() -> None:
         assert (fees.maker_fee_rate, fees.taker_fee_rate) == (0, Decimal("0.00025"))
         assert (await rest.account.get_positions_history()).data == []
         assert (await rest.account.get_spot_balances()).data == []
+
+
+async def test_an_account_reads_its_money_in_and_out() -> None:
+    async with running() as bench, client(bench) as rest:
+        bench.sim.engine.treasury.deposit("maker", Decimal("500.25"))
+        bench.sim.engine.treasury.withdraw("maker", Decimal(3))
+        out, into = (await rest.account.asset_operations()).data or []
+        assert (into.type, into.amount, into.status) == ("DEPOSIT", Decimal("500.25"), "COMPLETED")
+        assert (out.type, out.amount, out.asset) == ("SLOW_WITHDRAWAL", -3, 1)
+        wanted = [AssetOperationType.DEPOSIT]
+        assert (await rest.account.asset_operations(operations_type=wanted)).data == [into]
+        later = await rest.account.asset_operations(cursor=int(out.id), limit=1)
+        assert later.data == [into]
+        assert (await rest.account.asset_operations(start_time=out.time + 60_000)).data == []
 
 
 async def test_leverage_is_read_changed_and_bounded() -> None:
