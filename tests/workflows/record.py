@@ -101,9 +101,9 @@ async def main() -> None:
             )
             async with quoting, brakes:
                 await scenario(env.client, script)
-                await _keep(env.client, MARKET_ID, f"market_{name}")
+                await keep(env.client, MARKET_ID, f"market_{name}")
                 if scenario is _drawdown:
-                    await _keep(env.client, FLATTEN_ID, f"flatten_{name}")
+                    await keep(env.client, FLATTEN_ID, f"flatten_{name}")
 
 
 def _worker(
@@ -122,7 +122,8 @@ def _worker(
     )
 
 
-async def _keep(client: Client, workflow_id: str, name: str) -> None:
+async def keep(client: Client, workflow_id: str, name: str) -> None:
+    """Write the history of a workflow's newest run."""
     history = await client.get_workflow_handle(workflow_id).fetch_history()
     # A trace names this machine's folders and is nothing that a replay looks at.
     text = re.sub(r'"stackTrace": "(?:[^"\\]|\\.)*"', '"stackTrace": ""', history.to_json())

@@ -1,4 +1,4 @@
-"""Record the histories `test_hedge_replay.py` replays: `python -m tests.workflows.record_hedge`.
+"""Record the histories `test_replay.py` replays: `python -m tests.workflows.record_hedge`.
 
 Record anew only when a change of commands is meant; until old runs have ended, guard it with
 `workflow.patched` instead.

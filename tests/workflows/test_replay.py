@@ -1,6 +1,12 @@
-"""Recorded lives of a market still replay: the workflow issues the same commands as ever."""
+"""Recorded lives of every workflow still replay: each issues the same commands as ever."""
 
+import importlib
+import inspect
+import json
+import pkgutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from temporalio.client import WorkflowHistory
@@ -8,18 +14,57 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
-from desk.identity import MarketId
+import workflows
+from tests.workflows import record, record_brakes, record_hedge
 from tests.workflows.conftest import PASSTHROUGH
-from workflows.market import MarketWorkflow
-from workflows.names import market_workflow_id
+from workflows import names
 
-MARKET_ID = market_workflow_id(MarketId("ocx", "main", "BTC-PERP"))
-HISTORIES = sorted((Path(__file__).parent / "histories").glob("market_*.json"))
+IDS = {
+    names.MARKET_WORKFLOW: record.MARKET_ID,
+    names.FLATTEN_WORKFLOW: record.FLATTEN_ID,
+    names.HEDGE_WORKFLOW: record_hedge.HEDGE_ID,
+    names.KILL_WORKFLOW: record_brakes.KILL_ID,
+    names.CONTROL_WORKFLOW: record_brakes.CONTROL_ID,
+    names.GUARDIAN_WORKFLOW: record_brakes.GUARDIAN_ID,
+    names.DAILY_LOSS_WORKFLOW: record_brakes.DAILY_LOSS_ID,
+    names.DRILL_WORKFLOW: record_brakes.DRILL_ID,
+}
+"""The id each was recorded under: some refuse to run under another."""
+
+HISTORIES = sorted((Path(__file__).parent / "histories").glob("*.json"))
 
 
-def replayer() -> Replayer:
+def defined() -> Iterator[type]:
+    """Every workflow of the house."""
+    for found in pkgutil.iter_modules(workflows.__path__, "workflows."):
+        module = importlib.import_module(found.name)
+        for _, kind in inspect.getmembers(module, inspect.isclass):
+            if kind.__module__ == found.name and "__temporal_workflow_definition" in vars(kind):
+                yield kind
+
+
+WORKFLOWS = {kind.__name__: kind for kind in defined()}
+
+
+def events(path: Path) -> Any:
+    return json.loads(path.read_text())["events"]
+
+
+def kind_of(path: Path) -> str:
+    began = events(path)[0]["workflowExecutionStartedEventAttributes"]
+    return str(began["workflowType"]["name"])
+
+
+def history(path: Path, text: str) -> WorkflowHistory:
+    return WorkflowHistory.from_json(IDS[kind_of(path)], text)
+
+
+ONE_EACH = list({kind_of(path): path for path in HISTORIES}.values())
+
+
+def replayer(path: Path) -> Replayer:
     return Replayer(
-        workflows=[MarketWorkflow],
+        workflows=[WORKFLOWS[kind_of(path)]],
         data_converter=pydantic_data_converter,
         workflow_runner=SandboxedWorkflowRunner(
             restrictions=SandboxRestrictions.default.with_passthrough_modules(*PASSTHROUGH)
@@ -27,23 +72,24 @@ def replayer() -> Replayer:
     )
 
 
-def test_there_are_histories() -> None:
-    assert {path.stem for path in HISTORIES} == {
-        "market_drawdown",
-        "market_paused",
-        "market_trouble",
-        "market_window",
-    }
+@pytest.mark.parametrize("name", sorted(WORKFLOWS))
+def test_every_workflow_has_a_recorded_history(name: str) -> None:
+    recorded = {kind_of(path) for path in HISTORIES}
+    assert name in recorded, f"record a life of {name}, see tests/workflows/record.py"
 
 
 @pytest.mark.parametrize("path", HISTORIES, ids=lambda path: path.stem)
 async def test_a_recorded_history_replays(path: Path) -> None:
-    history = WorkflowHistory.from_json(MARKET_ID, path.read_text())
-    await replayer().replay_workflow(history)
+    await replayer(path).replay_workflow(history(path, path.read_text()))
 
 
-async def test_a_changed_command_is_noticed() -> None:
-    text = (HISTORIES[0]).read_text()
-    history = WorkflowHistory.from_json(MARKET_ID, text.replace('"preflight"', '"postflight"'))
+@pytest.mark.parametrize("path", ONE_EACH, ids=lambda path: path.stem)
+async def test_a_changed_command_is_noticed(path: Path) -> None:
+    first = next(
+        event["activityTaskScheduledEventAttributes"]["activityType"]["name"]
+        for event in events(path)
+        if "activityTaskScheduledEventAttributes" in event
+    )
+    text = path.read_text().replace(f'"name": "{first}"', '"name": "something_else"')
     with pytest.raises(Exception, match="[Nn]ondetermini"):
-        await replayer().replay_workflow(history)
+        await replayer(path).replay_workflow(history(path, text))
