@@ -68,6 +68,11 @@ async def at_work(market: Market) -> Child:
     return next(child for child in market.workers if child.name == "worker")
 
 
+async def is_now(market: Market, name: str) -> bool:
+    """Whether the market is in the state of that name at this moment."""
+    return (await market.status()).state.value == name.replace(" ", "_")
+
+
 async def hushed(market: Market, *, on: bool = True) -> None:
     """End the crowd's trading, or let it go on: what rests then leaves by a cancel alone."""
     await market.venue.post("quiet", {"marketId": market.id.symbol, "on": on})

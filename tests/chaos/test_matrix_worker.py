@@ -2,15 +2,16 @@
 
 import pytest
 
+from desk.records import KillStage
 from tests.chaos.ground import Market
 from tests.chaos.invariants import GateClosed
 from tests.chaos.matrix import (
     SLOW_S,
     STATES,
-    State,
     Strike,
     at_work,
     hushed,
+    is_now,
     manned,
     struck,
     thawed,
@@ -19,21 +20,23 @@ from tests.chaos.verdict import judged, killed
 
 pytestmark = pytest.mark.timeout(400)
 
+STOPPED = {KillStage.GATE_CLOSED, KillStage.CANCELS_SENT, KillStage.LISTED_ZERO}
+
 
 @pytest.mark.parametrize("strike", Strike)
 @pytest.mark.parametrize("name", STATES)
 async def test_a_worker_is_struck_while(market: Market, name: str, strike: Strike) -> None:
-    await _struck_while(market, STATES[name], strike)
+    await _struck_while(market, name, strike)
 
 
 @pytest.mark.parametrize("strike", Strike)
 async def test_a_worker_is_struck_while_quoting_at_x10(x10_market: Market, strike: Strike) -> None:
-    await _struck_while(x10_market, STATES["quoting"], strike)
+    await _struck_while(x10_market, "quoting", strike)
 
 
 @pytest.mark.parametrize("strike", Strike)
 async def test_a_worker_is_struck_while_quoting_at_zo(zo_market: Market, strike: Strike) -> None:
-    await _struck_while(zo_market, STATES["quoting"], strike)
+    await _struck_while(zo_market, "quoting", strike)
 
 
 @pytest.mark.parametrize("strike", Strike)
@@ -52,11 +55,34 @@ async def test_a_kill_meets_a_worker_that_was_struck(market: Market, strike: Str
     await judged(market, gates=(GateClosed(at_ms=kill.at_ms),), orphaned=(orphan,))
 
 
-async def _struck_while(market: Market, state: State, strike: Strike) -> None:
+async def test_a_kill_struck_while_a_market_starts_lets_nothing_out(market: Market) -> None:
+    """No session has been yet that could answer: that nothing rests is looked up all the same."""
+    await manned(market)
+    await STATES["starting"].reach(market)
+    assert await is_now(market, "starting")
+    async with killed(market, f"market:{market.id.path}") as kill:
+        assert await is_now(market, "starting"), "it was not struck in that state"
+        await STATES["starting"].release(market)
+        result = await market.ended(within_s=SLOW_S)
+        assert "fault test" in result.reason
+
+        async def complete() -> bool:
+            async with market.control() as ports:
+                said = await ports.answers.answers(kill.scope, kill.at_ms)
+            return {one.stage for one in said if one.market == market.id} >= STOPPED
+
+        await market.until("the kill is answered with evidence", complete, within_s=SLOW_S)
+    assert (await market.log()).accepted() == []
+    await judged(market, gates=(GateClosed(at_ms=kill.at_ms, in_flight_ns=0),))
+
+
+async def _struck_while(market: Market, name: str, strike: Strike) -> None:
+    state = STATES[name]
     await manned(market)
     await state.reach(market)
     before = (await market.log()).sequence
     victim = await at_work(market)
+    assert await is_now(market, name), "it was not struck in that state"
     orphan = await struck(market, strike, victim)
 
     async def cleared() -> bool:

@@ -3,12 +3,22 @@
 The other brakes are taken away first: the only worker is dead, and Redis has forgotten its lease.
 """
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
+from temporalio.api.command.v1 import Command, FailWorkflowExecutionCommandAttributes
 from temporalio.api.common.v1 import WorkflowExecution
-from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
+from temporalio.api.enums.v1 import CommandType
+from temporalio.api.failure.v1 import Failure
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import (
+    DeleteWorkflowExecutionRequest,
+    PollWorkflowTaskQueueRequest,
+    RespondWorkflowTaskCompletedRequest,
+)
+from temporalio.client import WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
 from flotilla.demo.children import Child
@@ -16,6 +26,7 @@ from infra.postgres.reader import Alert, PostgresLedger
 from tests.chaos.ground import Market, kill
 from tests.chaos.outages import empty_redis
 from workflows import names
+from workflows.market import MarketWorkflow
 
 EVERY_S = 5
 LOOKS = {"FLOTILLA_GUARDIAN_EVERY_S": str(EVERY_S)}
@@ -74,7 +85,41 @@ async def delete_workflow(market: Market) -> None:
     market.handle = None
 
 
-@pytest.mark.parametrize("end", [terminate_workflow, delete_workflow])
+async def fail_workflow(market: Market) -> None:
+    """As a bug of ours does: the next task of this workflow is answered with its failure."""
+    assert market.handle is not None
+    await market.handle.signal(MarketWorkflow.report)  # there is a task to be answered
+    queue, service = names.MARKETS_QUEUE, market.client.workflow_service
+    async with asyncio.timeout(60):
+        while True:
+            task = await service.poll_workflow_task_queue(
+                PollWorkflowTaskQueueRequest(
+                    namespace=market.client.namespace,
+                    task_queue=TaskQueue(name=queue),
+                    identity="a bug",
+                )
+            )
+            if task.workflow_execution.workflow_id == market.handle.id:
+                break
+    failure = FailWorkflowExecutionCommandAttributes(failure=Failure(message="a bug of ours"))
+    await service.respond_workflow_task_completed(
+        RespondWorkflowTaskCompletedRequest(
+            namespace=market.client.namespace,
+            task_token=task.task_token,
+            identity="a bug",
+            commands=[
+                Command(
+                    command_type=CommandType.COMMAND_TYPE_FAIL_WORKFLOW_EXECUTION,
+                    fail_workflow_execution_command_attributes=failure,
+                )
+            ],
+        )
+    )
+    described = await market.handle.describe()
+    assert described.status is WorkflowExecutionStatus.FAILED
+
+
+@pytest.mark.parametrize("end", [terminate_workflow, delete_workflow, fail_workflow])
 async def test_orders_of_a_market_whose_workflow_is_gone_are_taken_away(
     market: Market, end: Callable[[Market], Awaitable[None]]
 ) -> None:
