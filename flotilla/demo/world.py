@@ -4,15 +4,16 @@ import asyncio
 import os
 import secrets
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import Client
+from temporalio.service import RPCError
 
-from desk.errors import Unavailable
+from desk.errors import ConfigurationFault, Unavailable
 from flotilla.control import open_temporal
 from flotilla.demo.children import GUARDIAN, Child
 from flotilla.demo.plan import DemoPlan
@@ -24,7 +25,9 @@ from infra.embedded.stack import EmbeddedStack
 from infra.settings import Settings, external_services, load_settings
 from workflows import names
 
+_FLEET = "demo"
 _READY_S = 60.0
+_FORGET_S = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,10 +84,25 @@ async def open_world(plan: DemoPlan) -> AsyncIterator[World]:
                 # The guardian goes last: it is there for a worker that fails to clear its orders.
                 await worker.stop()
                 await guardian.stop()
+                await _forgotten()
     finally:
         for venue in venues.values():
             await venue.child.stop()
             venue.forget()
+
+
+async def forget_schedules(client: Client, fleet: str) -> None:
+    """Remove what looks at this fleet's accounts now and then. Raises RPCError."""
+    async for one in await client.list_schedules():
+        if one.id.split("/")[1:2] == [fleet]:
+            await client.get_schedule_handle(one.id).delete()
+
+
+async def _forgotten() -> None:
+    """The venues are gone, and keys with them: every look would fail, and be told."""
+    with suppress(Unavailable, ConfigurationFault, RPCError, TimeoutError):
+        async with asyncio.timeout(_FORGET_S), open_temporal(load_settings()) as client:
+            await forget_schedules(client, _FLEET)
 
 
 @asynccontextmanager
@@ -128,7 +146,7 @@ def _worker_environment(plan: DemoPlan, venues: Mapping[str, DemoVenue]) -> Mapp
     environment = {
         "FLOTILLA_DATA_DIR": str(plan.data_dir.absolute()),
         "FLOTILLA_STATE_DIR": str(plan.state_dir.absolute()),
-        "FLOTILLA_FLEET": "demo",
+        "FLOTILLA_FLEET": _FLEET,
     }
     for venue in venues.values():
         environment.update(venue.environment())
