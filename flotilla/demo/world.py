@@ -9,7 +9,10 @@ from dataclasses import dataclass
 
 from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.taskqueue.v1 import TaskQueue
-from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
+from temporalio.api.workflowservice.v1 import (
+    DescribeTaskQueueRequest,
+    ListTaskQueuePartitionsRequest,
+)
 from temporalio.client import Client
 from temporalio.service import RPCError
 
@@ -155,19 +158,35 @@ def _worker_environment(plan: DemoPlan, venues: Mapping[str, DemoVenue]) -> Mapp
 
 async def wait_for_worker(client: Client, worker: Child) -> None:
     """Wait until this worker polls for activities. Unavailable when it ends or stays silent."""
-    request = DescribeTaskQueueRequest(
-        namespace=client.namespace,
-        task_queue=TaskQueue(name=names.MARKETS_QUEUE),
-        task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY,
-    )
     try:
         async with asyncio.timeout(_READY_S):
             while True:
-                answer = await client.workflow_service.describe_task_queue(request)
-                if any(worker.is_identity(poller.identity) for poller in answer.pollers):
-                    return
+                for identity in await polled_by(client, names.MARKETS_QUEUE):
+                    if worker.is_identity(identity):
+                        return
                 if worker.ended:
                     raise Unavailable(f"the worker did not start: {worker.last_words()}")
                 await asyncio.sleep(0.1)
     except TimeoutError:
         raise Unavailable(f"the worker did not become ready: {worker.last_words()}") from None
+
+
+async def polled_by(client: Client, queue: str) -> set[str]:
+    """Identities of those who poll this queue for activities, on any of its partitions.
+
+    A worker has about as many polls open as a queue has partitions: any one may be without it.
+    """
+    service, found = client.workflow_service, set[str]()
+    listed = await service.list_task_queue_partitions(
+        ListTaskQueuePartitionsRequest(namespace=client.namespace, task_queue=TaskQueue(name=queue))
+    )
+    for partition in listed.activity_task_queue_partitions:
+        answer = await service.describe_task_queue(
+            DescribeTaskQueueRequest(
+                namespace=client.namespace,
+                task_queue=TaskQueue(name=partition.key),
+                task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY,
+            )
+        )
+        found.update(poller.identity for poller in answer.pollers)
+    return found
