@@ -56,6 +56,7 @@ def kind_of(path: Path) -> str:
 
 
 def history(path: Path, text: str) -> WorkflowHistory:
+    assert kind_of(path) in IDS, f"{path.name}: say in IDS under which id it was recorded"
     return WorkflowHistory.from_json(IDS[kind_of(path)], text)
 
 
