@@ -19,6 +19,8 @@ from flotilla.control import lift_kills
 from tests.chaos.ground import Market, kill
 from tests.chaos.venue_log import ACCOUNT, VenueLog
 
+pytestmark = pytest.mark.timeout(300)
+
 _REFUSED = 3
 
 
@@ -195,7 +197,8 @@ async def _delete_workflow(market: Market) -> None:
         assert status is not WorkflowExecutionStatus.RUNNING
         return False
 
-    await market.until("the workflow is deleted", gone)
+    # The server deletes in the background, after whatever it has still to do for the workflow.
+    await market.until("the workflow is deleted", gone, within_s=90)
 
 
 async def _flotilla(market: Market, *command: str) -> tuple[int, str, str]:

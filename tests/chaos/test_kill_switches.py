@@ -24,13 +24,20 @@ async def fleet(market: Market) -> AsyncIterator[Market]:
             )
 
 
-async def test_kill_file_clears_the_market(market: Market) -> None:
-    await market.quoting()
-    (market.settings.state_dir / "KILL").touch()
-    took = await market.until("nothing rests", market.has_none, within_s=_SECONDS)
+async def test_kill_file_clears_the_market(fleet: Market) -> None:
+    await fleet.quoting()
+    (fleet.settings.state_dir / "KILL").touch()
+    took = await fleet.until("nothing rests", fleet.has_none, within_s=_SECONDS)
     print(f"KILL file: nothing rested after {took:.2f} s")  # noqa: T201
-    result = await market.ended()
+    result = await fleet.ended()
     assert "KILL" in result.reason
+
+    async def recorded() -> bool:
+        async with fleet.control() as ports:
+            return any(one.scope == "fleet" for one in await ports.ledger.active_kills())
+
+    # It is a kill of the fleet from then on, and lifted by the fixture.
+    await fleet.until("the file is a durable kill", recorded)
 
 
 async def test_kill_command_clears_the_fleet(fleet: Market) -> None:
