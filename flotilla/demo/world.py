@@ -156,10 +156,10 @@ def _worker_environment(plan: DemoPlan, venues: Mapping[str, DemoVenue]) -> Mapp
     return environment
 
 
-async def wait_for_worker(client: Client, worker: Child) -> None:
+async def wait_for_worker(client: Client, worker: Child, *, within_s: float = _READY_S) -> None:
     """Wait until this worker polls for activities. Unavailable when it ends or stays silent."""
     try:
-        async with asyncio.timeout(_READY_S):
+        async with asyncio.timeout(within_s):
             while True:
                 for identity in await polled_by(client, names.MARKETS_QUEUE):
                     if worker.is_identity(identity):

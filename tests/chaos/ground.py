@@ -37,6 +37,8 @@ from workflows.messages import MarketResult, MarketStatus, Request, StartMarket,
 Handle = WorkflowHandle[MarketWorkflow, MarketResult]
 
 _LOOK_S = 0.05
+_STARTS_S = 180.0
+"""Ten times what a start takes: with ten busy processes a core it has been a minute."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +95,7 @@ class Market:
         child = Child("worker", ["worker"], log=self.logs / f"worker-{len(self.workers)}.log")
         self.workers.append(child)
         await child.start({**self.environment, **settings})
-        await wait_for_worker(self.client, child)
+        await wait_for_worker(self.client, child, within_s=_STARTS_S)
         return child
 
     async def guardian(self, **settings: str) -> Child:
@@ -101,7 +103,7 @@ class Market:
         child = Child("guardian", GUARDIAN, log=self.logs / f"guardian-{len(self.workers)}.log")
         self.workers.append(child)
         await child.start({**self.environment, **settings})
-        await child.heard(r"(worker ready)", timeout_s=60)
+        await child.heard(r"(worker ready)", timeout_s=_STARTS_S)
         return child
 
     async def start(self, **options: Any) -> Handle:

@@ -21,7 +21,7 @@ from tests.chaos.matrix import (
 )
 from tests.chaos.verdict import judged, killed
 
-pytestmark = pytest.mark.timeout(400)
+pytestmark = pytest.mark.timeout(600)
 
 STOPPED = {KillStage.GATE_CLOSED, KillStage.CANCELS_SENT, KillStage.LISTED_ZERO}
 
