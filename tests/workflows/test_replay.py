@@ -15,7 +15,7 @@ from temporalio.worker import Replayer
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 import workflows
-from tests.workflows import record, record_brakes, record_hedge
+from tests.workflows import record, record_books, record_brakes, record_break, record_hedge
 from tests.workflows.conftest import PASSTHROUGH
 from workflows import names
 
@@ -28,6 +28,9 @@ IDS = {
     names.GUARDIAN_WORKFLOW: record_brakes.GUARDIAN_ID,
     names.DAILY_LOSS_WORKFLOW: record_brakes.DAILY_LOSS_ID,
     names.DRILL_WORKFLOW: record_brakes.DRILL_ID,
+    names.BREAK_WORKFLOW: record_break.BREAK_ID,
+    names.RECONCILIATION_WORKFLOW: record_books.RECONCILIATION_ID,
+    names.UPKEEP_WORKFLOW: record_books.UPKEEP_ID,
 }
 """The id each was recorded under: some refuse to run under another."""
 
