@@ -31,6 +31,9 @@ class LostLeases(Protocol):
     async def settle(self, lost: LostLease) -> bool:
         """Strike it off: its orders are gone. False when somebody holds the lease again."""
 
+    async def restore(self, lost: Sequence[LostLease]) -> int:
+        """Put back, as run out now, what was forgotten and nobody took since; how many."""
+
 
 class KillAnswers(Protocol):
     """Who has answered a kill, durably, and who has to."""
@@ -63,6 +66,9 @@ class OwnershipBook(Protocol):
 
     async def quoted(self, venue: str, account: str) -> bool:
         """Whether any market of this account ever had an epoch: only then it is ours to clean."""
+
+    async def resting(self) -> Sequence[LostLease]:
+        """Markets in which orders rest by our books, with the newest epoch and who opened it."""
 
     async def exposures(
         self, venue: str, account: str, symbols: Sequence[str]

@@ -267,6 +267,9 @@ class KillBoard(Protocol):
         Any other kill there, set before or after, keeps the scope stopped.
         """
 
+    async def armed(self) -> bool:
+        """Whether it was armed since Redis was last emptied. Unavailable when unreachable."""
+
     async def rearm(self, kills: Sequence[Kill]) -> None:
         """Put every kill of the durable record on the board, and mark it armed.
 

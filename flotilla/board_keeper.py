@@ -1,7 +1,8 @@
 """Keeps board, record and the KILL file at one: what the strictest of them says holds for all.
 
-What is missing on the board is put back, and no kill that was lifted meanwhile; kills whose time
-is up are ended; a new KILL file becomes a durable kill of the fleet, once.
+What is missing on the board is put back, and no kill that was lifted meanwhile; so are leases of
+markets with orders resting when Redis was emptied. Kills whose time is up are ended; a new KILL
+file becomes a durable kill of the fleet, once.
 """
 
 import asyncio
@@ -10,7 +11,7 @@ from typing import Protocol
 
 import structlog
 
-from desk.control_ports import KillAnswers
+from desk.control_ports import KillAnswers, LostLeases, OwnershipBook
 from desk.errors import Unavailable
 from desk.ports import KillBoard, LedgerReader
 from desk.records import Kill
@@ -39,6 +40,14 @@ class KeptPorts(Protocol):
     @property
     def gates(self) -> Gates:
         """Kills told to this process."""
+
+    @property
+    def lost(self) -> LostLeases:
+        """Leases that the dead-man's switch is pulled for."""
+
+    @property
+    def ownership(self) -> OwnershipBook:
+        """What rests by the books."""
 
 
 class DatedKillFile(Protocol):
@@ -87,6 +96,9 @@ async def _look(ports: KeptPorts, ended: set[Kill]) -> Sequence[Kill]:
             await ports.board.lift(kill.scope, [kill.at_ms])
             ended.add(kill)
     active = await ports.ledger.active_kills()
+    if not await ports.board.armed():
+        # Leases were forgotten with the kills: whoever died meanwhile would never be missed.
+        await ports.lost.restore(await ports.ownership.resting())
     await ports.board.rearm(active)
     for kill in ports.gates.told():
         # What stands in the record is on the board by now, and comes back when it is emptied.

@@ -12,7 +12,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from desk.identity import MarketId
 from desk.ownership import BookedExposure
+from desk.records import LostLease
 from infra.postgres.engine import Database
+from infra.postgres.tables import RESTING
+from infra.postgres.times import to_ms
 
 # The newest epoch says whether a hedge holds the market; the hedge's life is recorded at the
 # market whose inventory it hedges.
@@ -60,6 +63,20 @@ SELECT EXISTS (
 """)
 
 
+# Few orders rest at a time, so this starts from their index and not from the markets.
+_RESTING: Final = text(f"""
+WITH markets AS (SELECT DISTINCT venue, account, symbol FROM orders WHERE {RESTING})
+SELECT m.venue, m.account, m.symbol, e.epoch, e.owner, clock_timestamp() AS at
+FROM markets m
+JOIN LATERAL (
+    SELECT epoch, owner FROM session_epochs e
+    WHERE e.venue = m.venue AND e.account = m.account AND e.symbol = m.symbol
+    ORDER BY epoch DESC LIMIT 1
+) AS e ON true
+ORDER BY m.venue, m.account, m.symbol
+""")
+
+
 class PostgresOwnership:
     """The OwnershipBook port over PostgreSQL."""
 
@@ -71,6 +88,25 @@ class PostgresOwnership:
         given = {"venue": venue, "account": account}
         found = await self._database.transaction(lambda c: c.execute(_QUOTED, given))
         return bool(found.scalar_one())
+
+    async def resting(self) -> Sequence[LostLease]:
+        """Markets in which orders rest by our books, with the newest epoch and who opened it.
+
+        Raises Unavailable.
+        """
+
+        async def read(connection: AsyncConnection) -> Sequence[Row[tuple[object, ...]]]:
+            return (await connection.execute(_RESTING)).fetchall()
+
+        return tuple(
+            LostLease(
+                market=MarketId(row.venue, row.account, row.symbol),
+                epoch=row.epoch,
+                owner=row.owner,
+                expired_at_ms=to_ms(row.at),
+            )
+            for row in await self._database.transaction(read)
+        )
 
     async def exposures(
         self, venue: str, account: str, symbols: Sequence[str]

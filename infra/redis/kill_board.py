@@ -84,6 +84,11 @@ class RedisKillBoard:
             )
         return bool(there)
 
+    async def armed(self) -> bool:
+        """Whether it was armed since Redis was last emptied. Raises Unavailable."""
+        async with bounded():
+            return bool(await self._redis.exists(self._armed))
+
     async def rearm(self, kills: Sequence[Kill]) -> None:
         """Put every kill of the durable record on the board, and mark it armed.
 

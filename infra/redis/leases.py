@@ -31,6 +31,7 @@ class RedisLeases:
         self._claim = redis.register_script(source("claim"))
         self._yield_claim = redis.register_script(source("yield_claim"))
         self._settle = redis.register_script(source("settle"))
+        self._restore = redis.register_script(source("restore"))
 
     async def acquire(self, market: MarketId, epoch: int, owner: str, ttl_ms: int) -> bool:
         """Take the lease; False while another is unexpired, or when the epoch is not new.
@@ -110,6 +111,20 @@ class RedisLeases:
         async with bounded():
             keys = [self._lease(lost.market), self._holders, self._leases]
             return bool(await self._settle(keys=keys, args=[lost.market.path, _holder(lost)]))
+
+    async def restore(self, lost: Sequence[LostLease]) -> int:
+        """Put back, as run out now, what an emptied Redis forgot; how many. Raises Unavailable.
+
+        A market whose lease anybody took since is left alone.
+        """
+        said: list[str | int] = []
+        for one in lost:
+            said += (one.market.path, one.epoch, one.owner)
+        if not said:
+            return 0
+        async with bounded():
+            keys = [self._fences, self._holders, self._leases]
+            return int(await self._restore(keys=keys, args=said))
 
     def _lease(self, market: MarketId) -> str:
         return f"{self._prefix}:lease:{market.path}"

@@ -15,15 +15,20 @@ from redis.asyncio import Redis
 
 from desk.errors import Unavailable
 from desk.identity import MarketId
-from desk.records import Kill, KillEffect
+from desk.orders import OutcomeKind
+from desk.records import Kill, KillEffect, OrderAnswered, OrderEnded, OrderSent
+from desk.units import Side
 from flotilla.board_keeper import keep_board, keep_file
 from infra.kill_file import StateKillFile
 from infra.postgres.engine import Database, open_database
+from infra.postgres.journal import write_batch
 from infra.postgres.kill_answers import PostgresKillAnswers
+from infra.postgres.ownership import PostgresOwnership
 from infra.postgres.reader import PostgresLedger
 from infra.postgres.schema import upgrade
 from infra.redis.connection import open_redis
 from infra.redis.kill_board import RedisKillBoard
+from infra.redis.leases import RedisLeases
 from quoting.gates import Gates
 from quoting.lifting import lift_kills
 
@@ -41,6 +46,8 @@ class Ports:
     ledger: PostgresLedger
     answers: PostgresKillAnswers
     gates: Gates
+    lost: RedisLeases
+    ownership: PostgresOwnership
 
 
 class SlowLedger(PostgresLedger):
@@ -79,12 +86,14 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 
 
 @pytest.fixture
-def ports(board: RedisKillBoard, database: Database) -> Ports:
+def ports(board: RedisKillBoard, database: Database, redis: Redis) -> Ports:
     return Ports(
         board=board,
         ledger=PostgresLedger(database),
         answers=PostgresKillAnswers(database),
         gates=Gates(),
+        lost=RedisLeases(redis, fleet="test"),
+        ownership=PostgresOwnership(database),
     )
 
 
@@ -121,6 +130,62 @@ async def test_a_recorded_kill_comes_back_to_an_emptied_board(ports: Ports, redi
         await standing(ports.board, flatten)
         await redis.flushdb()
         await standing(ports.board, flatten)
+
+
+def order(client_order_id: str) -> tuple[OrderSent, OrderAnswered]:
+    sent = OrderSent(
+        market=MARKET,
+        epoch=1,
+        client_order_id=client_order_id,
+        batch_id="b",
+        side=Side.BUY,
+        price=100,
+        lots=1,
+        reduce_only=False,
+        sent_at_ms=1_700_000_000_000,
+    )
+    answered = OrderAnswered(
+        market=MARKET,
+        client_order_id=client_order_id,
+        kind=OutcomeKind.ACCEPTED,
+        venue_order_id=None,
+        message="",
+        answered_at_ms=1_700_000_000_001,
+    )
+    return sent, answered
+
+
+async def test_an_emptied_redis_is_told_whose_orders_rest(
+    ports: Ports, database: Database, redis: Redis
+) -> None:
+    """Who died while Redis was emptied is missed by its lease all the same, and by nobody else."""
+    epoch = await ports.ledger.open_epoch(MARKET, "worker/1", "run")
+    await database.transaction(lambda c: write_batch(c, order("resting")))
+    async with keeping(ports):
+        await until(ports.lost.expired)
+        (found,) = await ports.lost.expired()
+        assert (found.market, found.epoch, found.owner) == (MARKET, epoch, "worker/1")
+        assert not await ports.lost.acquire(MARKET, epoch, "worker/1", 60_000), "a zombie's epoch"
+        assert await ports.lost.settle(found)
+        ended = OrderEnded(
+            market=MARKET, client_order_id="resting", how="cleared", ended_at_ms=1_700_000_000_002
+        )
+        await database.transaction(lambda c: write_batch(c, [ended]))
+        await redis.flushdb()
+        await until(ports.board.armed)
+    assert await ports.lost.expired() == ()
+
+
+async def test_a_market_that_is_held_again_is_not_taken_for_lost(
+    ports: Ports, database: Database
+) -> None:
+    epoch = await ports.ledger.open_epoch(MARKET, "worker/1", "run")
+    await database.transaction(lambda c: write_batch(c, order("resting")))
+    assert await ports.lost.acquire(MARKET, epoch + 1, "worker/2", 60_000)
+    async with keeping(ports):
+        await until(ports.board.armed)
+    assert set(await ports.lost.holders([MARKET])) == {MARKET}
+    assert await ports.lost.expired() == ()
 
 
 async def test_a_kill_the_record_does_not_know_yet_stays(ports: Ports) -> None:

@@ -67,6 +67,9 @@ class OwnBoard:
         self._tell()
         return lifted
 
+    async def armed(self) -> bool:
+        return True
+
     async def rearm(self, kills: Sequence[Kill]) -> None:
         for kill in kills:
             await self.set(kill)
