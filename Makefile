@@ -32,7 +32,7 @@ up: $(STAMP) ## embedded Temporal, PostgreSQL and Valkey in the foreground
 	$(RUN)/flotilla up $(ARGS)
 
 test: $(STAMP) ## run the tests (fault tests with killed processes: make chaos)
-	$(RUN)/pytest -n 3 --dist loadgroup -m 'not chaos' $(ARGS)
+	$(RUN)/pytest -n 4 --dist loadgroup -m 'not chaos' $(ARGS)
 
 chaos: $(STAMP) ## kill real processes, and many more random cases (STORMS=1000 a venue, BOOK_KILLS=200; an hour)
 	$(RUN)/pytest -m chaos $(ARGS)

@@ -154,10 +154,11 @@ async def _balance(
     ports: ActivityPorts, known: Break, request: SettleBreakInput
 ) -> Adjustment | None:
     found = known.found
+    anchor = await _anchor(ports, known)
     venue = await ports.venues.venue(found.venue, found.account)
-    first = await _money(ports, known, venue)
+    first = await _money(ports, known, venue, anchor)
     await asyncio.sleep(venue.capabilities.settling_ms / 1_000)
-    money = await _money(ports, known, venue)
+    money = await _money(ports, known, venue, anchor)
     if abs(money.apart - first.apart) > money.allowed:
         raise CannotSettle(
             f"break: the equity of {found.venue}/{found.account} still moves; settle it later"
@@ -182,7 +183,7 @@ async def _balance(
     )
 
 
-async def _money(ports: ActivityPorts, known: Break, venue: Venue) -> MoneySeen:
+async def _money(ports: ActivityPorts, known: Break, venue: Venue, anchor: Anchor) -> MoneySeen:
     """Equity and what our books expect of it at this moment, all that was paid booked before."""
     found = known.found
     asked = ReconcileInput(
@@ -207,7 +208,6 @@ async def _money(ports: ActivityPorts, known: Break, venue: Venue) -> MoneySeen:
             f"break: positions of {found.venue}/{found.account} differ or are not known, so its "
             "money cannot be judged; settle them first"
         )
-    anchor = await _anchor(ports, known)
     money = Money(ports, asked, venue, instruments)
     seen = await money.judge_fresh(anchor, balance, books, _now_ms(ports))
     if isinstance(seen, str):

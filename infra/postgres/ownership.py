@@ -74,7 +74,7 @@ JOIN LATERAL (
     ORDER BY epoch DESC LIMIT 1
 ) AS e ON true
 ORDER BY m.venue, m.account, m.symbol
-""")
+""")  # noqa: S608 - a constant of ours
 
 
 class PostgresOwnership:

@@ -5,11 +5,11 @@ refused in a sentence and left as it was.
 """
 
 import asyncio
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-import structlog
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
@@ -20,7 +20,8 @@ from desk.errors import ConfigurationFault, Unavailable
 from infra.postgres.engine import TROUBLES, open_engine, sentence, sqlstate
 from infra.postgres.folds import ledger
 
-_log = structlog.get_logger(__name__)
+# Not structlog: where nobody set logging up, in most commands, stdout is for data alone.
+_log = logging.getLogger(__name__)
 
 _KEY: Final = {"key": 0x666C6F74696C6C61}
 _OLDEST_SERVER: Final = 140_000
@@ -104,7 +105,7 @@ def _move(connection: Connection, revision: str) -> None:
     found = _check(connection, settings)
     if revision == "head":
         if found and found != (head := _known(settings)[0]):
-            _log.info("database is migrated, which may take minutes", found=found, to=head)
+            _log.info("database is migrated from %s to %s, which may take minutes", found, head)
         command.upgrade(settings, revision)
     else:
         command.downgrade(settings, revision)

@@ -1,13 +1,13 @@
 """Books that tie: endings, funding, breaks, reconciliation, months. Never edited later."""
 
+import logging
 from datetime import UTC, datetime
 from typing import Final
 
 import sqlalchemy as sa
-import structlog
 from alembic import op
 
-_log = structlog.get_logger(__name__)
+_log = logging.getLogger(__name__)
 
 revision: Final = "0004"
 down_revision: Final = "0003"
@@ -236,7 +236,7 @@ def _copy_parts() -> None:
     end: int = op.get_bind().execute(size).scalar_one()
     pages = -(-end // _PARTS)
     for page in range(0, end, pages or 1):
-        _log.info("migration copies equity", percent=100 * page // end)
+        _log.info("migration copies equity: %d %%", 100 * page // end)
         op.execute(f"{_COPY_EQUITY} WHERE ctid >= '({page},0)' AND ctid < '({page + pages},0)'")
 
 
