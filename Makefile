@@ -32,9 +32,9 @@ up: $(STAMP) ## embedded Temporal, PostgreSQL and Valkey in the foreground
 	$(RUN)/flotilla up $(ARGS)
 
 test: $(STAMP) ## run the tests (fault tests with killed processes: make chaos)
-	$(RUN)/pytest -n 4 --dist loadgroup -m 'not chaos' $(ARGS)
+	$(RUN)/pytest -n 5 --dist loadgroup -m 'not chaos' $(ARGS)
 
-chaos: $(STAMP) ## kill real processes, and many more random cases (STORMS=1000 a venue, BOOK_KILLS=200; an hour)
+chaos: $(STAMP) ## kill real processes, and many more random cases (STORMS=1000 a venue, BOOK_KILLS=200; hours)
 	$(RUN)/pytest -m chaos $(ARGS)
 	$(RUN)/pytest -n 2 --hypothesis-profile large tests/desk tests/venues/simulation tests/quoting
 	FLOTILLA_STORMS=$(STORMS) $(RUN)/pytest -n 4 tests/venues/x10/test_storm.py tests/venues/zo/test_storm.py

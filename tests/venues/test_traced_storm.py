@@ -29,6 +29,9 @@ from tests.venues.storm.weather import Storm
 from tests.venues.x10 import test_storm as x10
 from tests.venues.zo import test_storm as zo
 
+# How much happens in a storm depends on how busy the machine is; this asks for enough of it.
+pytestmark = pytest.mark.chaos
+
 Opener = Callable[[int], AbstractAsyncContextManager[StormHarness]]
 VENUES: dict[str, tuple[Opener, QuoteParameters]] = {
     "x10": (x10.open_storm, x10._PARAMETERS),
