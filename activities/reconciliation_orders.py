@@ -223,10 +223,16 @@ class OrdersLook:
     async def _record_orphans(self, symbol: str, ids: Sequence[str], left: Sequence[str]) -> None:
         gone = [one for one in ids if one not in left]
         await self._end(symbol, gone, BY_ID)
+        text = (
+            f"{len(ids)} orders of ours rest that no session and no book answers for: {named(ids)}"
+        )
+        market = MarketId(self._request.venue, self._request.account, symbol)
+        end = f"{len(left)} of them did not go" if left else _CANCELLED
+        await self._ports.alerts.alert(market, "warning", f"reconciliation: {text}: {end}")
         found = self._desk.found(
             BreakKind.ORPHAN,
             symbol,
-            f"{len(ids)} orders of ours rest that no session and no book answers for: {named(ids)}",
+            text,
             ours={"resting": []},
             theirs={"resting": list(ids), "left": list(left)},
         )

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import IntEnum
 
-from desk.units import Lots
+from desk.units import NS_PER_S, Lots
+
+_PATIENCE_NS = 30 * NS_PER_S
 
 
 class Authority(IntEnum):
@@ -40,3 +42,20 @@ class SourceView:
     positions: Mapping[str, Lots]
     asked_ns: int
     equity: Decimal | None = None
+
+
+class Quarrel:
+    """How long two sources have been at odds, look by look: a stream that stays so is restarted."""
+
+    def __init__(self) -> None:
+        self._since_ns: int | None = None
+
+    def lasts(self, *, apart: bool, now_ns: int) -> bool:
+        """Whether they were apart at every look for half a minute; then it counts anew."""
+        if not apart or self._since_ns is None:
+            self._since_ns = now_ns if apart else None
+            return False
+        if now_ns - self._since_ns < _PATIENCE_NS:
+            return False
+        self._since_ns = None
+        return True

@@ -29,7 +29,7 @@ from infra.kill_file import StateKillFile
 from infra.postgres.alerts import PostgresAlerts
 from infra.postgres.breaks import PostgresBreaks
 from infra.postgres.drills import PostgresDrills
-from infra.postgres.engine import open_database
+from infra.postgres.engine import Database, open_database
 from infra.postgres.hedges import PostgresHedgeBook
 from infra.postgres.history import PostgresHistory
 from infra.postgres.kill_answers import PostgresKillAnswers
@@ -147,13 +147,8 @@ async def open_board(settings: Settings) -> AsyncIterator[KillBoard]:
 @asynccontextmanager
 async def open_ledger(settings: Settings) -> AsyncIterator[LedgerReader]:
     """The ledger alone: needs Postgres and nothing else. Raises as `open_ports`."""
-    database_url = _named("FLOTILLA_DATABASE_URL", settings.database_url)
-    await upgrade(database_url)
-    database = open_database(database_url)
-    try:
+    async with _database(settings) as database:
         yield PostgresLedger(database)
-    finally:
-        await database.close()
 
 
 @asynccontextmanager
@@ -161,13 +156,8 @@ async def open_kill_record(
     settings: Settings,
 ) -> AsyncIterator[tuple[LedgerReader, KillAnswers]]:
     """Kills and their answers alone: needs Postgres and nothing else. Raises as `open_ports`."""
-    database_url = _named("FLOTILLA_DATABASE_URL", settings.database_url)
-    await upgrade(database_url)
-    database = open_database(database_url)
-    try:
+    async with _database(settings) as database:
         yield PostgresLedger(database), PostgresKillAnswers(database)
-    finally:
-        await database.close()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,27 +171,17 @@ class Books:
 @asynccontextmanager
 async def open_books(settings: Settings) -> AsyncIterator[Books]:
     """The record of comparisons and breaks alone: needs Postgres, nothing else. As `open_ports`."""
-    database_url = _named("FLOTILLA_DATABASE_URL", settings.database_url)
-    await upgrade(database_url)
-    database = open_database(database_url)
-    try:
+    async with _database(settings) as database:
         yield Books(
             reconciliations=PostgresReconciliations(database), breaks=PostgresBreaks(database)
         )
-    finally:
-        await database.close()
 
 
 @asynccontextmanager
 async def open_history(settings: Settings) -> AsyncIterator[HistoryBook]:
     """The past, for people: needs Postgres and nothing else. Raises as `open_ports`."""
-    database_url = _named("FLOTILLA_DATABASE_URL", settings.database_url)
-    await upgrade(database_url)
-    database = open_database(database_url)
-    try:
+    async with _database(settings) as database:
         yield PostgresHistory(database)
-    finally:
-        await database.close()
 
 
 @asynccontextmanager
@@ -209,51 +189,43 @@ async def open_owned(
     settings: Settings,
 ) -> AsyncIterator[tuple[KillAnswers, OwnershipBook, ReconciliationBook]]:
     """What was ever ours, alone: needs Postgres and nothing else. Raises as `open_ports`."""
-    database_url = _named("FLOTILLA_DATABASE_URL", settings.database_url)
-    await upgrade(database_url)
-    database = open_database(database_url)
-    try:
+    async with _database(settings) as database:
         yield (
             PostgresKillAnswers(database),
             PostgresOwnership(database),
             PostgresReconciliations(database),
         )
-    finally:
-        await database.close()
 
 
 @asynccontextmanager
 async def open_breaks(settings: Settings) -> AsyncIterator[BreakBook]:
     """The record of breaks alone: needs Postgres and nothing else. Raises as `open_ports`."""
-    database_url = _named("FLOTILLA_DATABASE_URL", settings.database_url)
-    await upgrade(database_url)
-    database = open_database(database_url)
-    try:
+    async with _database(settings) as database:
         yield PostgresBreaks(database)
-    finally:
-        await database.close()
 
 
 @asynccontextmanager
 async def open_samples(settings: Settings) -> AsyncIterator[PostgresSamples]:
     """Sampled decisions alone: needs Postgres and nothing else. Raises as `open_ports`."""
-    database_url = _named("FLOTILLA_DATABASE_URL", settings.database_url)
-    await upgrade(database_url)
-    database = open_database(database_url)
-    try:
+    async with _database(settings) as database:
         yield PostgresSamples(database)
-    finally:
-        await database.close()
 
 
 @asynccontextmanager
 async def open_drills(settings: Settings) -> AsyncIterator[DrillBook]:
     """The record of drills alone: needs Postgres and nothing else. Raises as `open_ports`."""
+    async with _database(settings) as database:
+        yield PostgresDrills(database)
+
+
+@asynccontextmanager
+async def _database(settings: Settings) -> AsyncIterator[Database]:
+    """The ledger's database, its tables brought up to date. Raises as `open_ports`."""
     database_url = _named("FLOTILLA_DATABASE_URL", settings.database_url)
     await upgrade(database_url)
     database = open_database(database_url)
     try:
-        yield PostgresDrills(database)
+        yield database
     finally:
         await database.close()
 

@@ -208,6 +208,10 @@ async def test_an_orphan_is_cancelled_by_its_id_and_nothing_of_others_is(
         (known,) = await breaks(desk)
         assert (known.found.kind, known.decision) == (BreakKind.ORPHAN, BreakDecision.RULE)
         assert report.found == 1
+        (told,) = await desk.ports.ledger.alerts(0)  # type: ignore[attr-defined]
+        assert (told.market, told.severity) == (MARKET, "warning")
+        assert "rest that no session and no book answers for" in told.text
+        assert told.text.endswith("cancelled by its id")
 
 
 async def test_an_order_whose_record_comes_late_is_left_alone(open_desk: OpenDesk) -> None:

@@ -25,13 +25,13 @@ from desk.orders import (
 )
 from desk.payments import Payment
 from desk.ports import Clock
-from desk.sources import Source, SourceView
+from desk.sources import Quarrel, Source, SourceView
 from venues._transport.sse import StreamEnded
 from venues.ocx.config import OcxConfig
 from venues.ocx.instruments import Catalog
 from venues.ocx.reads import Reads, readable
 from venues.ocx.trades import Numbered, RecentTrades, fill_of, number
-from venues.ocx.views import ENDPOINT, SOURCES, STREAM, Quarrel, view_of
+from venues.ocx.views import ENDPOINT, SOURCES, STREAM, view_of
 from venues.ocx.wire import (
     WireOrder,
     WirePosition,

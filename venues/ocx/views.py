@@ -8,31 +8,13 @@ from collections.abc import Iterable
 from decimal import Decimal
 
 from desk.sources import Authority, Source, SourceView
-from desk.units import NS_PER_S, Lots
+from desk.units import Lots
 from venues.ocx.instruments import Catalog
 from venues.ocx.wire import UNKNOWN_UNIT, WirePosition
 
 ENDPOINT = Source(name="GET /perps/positions and /perps/balances", authority=Authority.ENDPOINT)
 STREAM = Source(name="GET /perps/stream/user", authority=Authority.STREAM)
 SOURCES = (ENDPOINT, STREAM)
-_PATIENCE_NS = 30 * NS_PER_S
-
-
-class Quarrel:
-    """How long two sources have been at odds, look by look."""
-
-    def __init__(self) -> None:
-        self._since_ns: int | None = None
-
-    def lasts(self, *, apart: bool, now_ns: int) -> bool:
-        """Whether they were apart at every look for half a minute; then it counts anew."""
-        if not apart or self._since_ns is None:
-            self._since_ns = now_ns if apart else None
-            return False
-        if now_ns - self._since_ns < _PATIENCE_NS:
-            return False
-        self._since_ns = None
-        return True
 
 
 def view_of(

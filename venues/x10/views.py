@@ -10,8 +10,8 @@ from decimal import Decimal
 import structlog
 
 from desk.ports import Clock
-from desk.sources import Authority, Source, SourceView
-from desk.units import NS_PER_S, Lots
+from desk.sources import Authority, Quarrel, Source, SourceView
+from desk.units import Lots
 from venues.x10.grid import Grid
 from venues.x10.instruments import Catalog
 from venues.x10.reads import Reads, readable
@@ -21,7 +21,6 @@ ENDPOINT = Source(name="GET /user/positions and /user/balance", authority=Author
 STREAM = Source(name="account stream", authority=Authority.STREAM)
 SOURCES = (ENDPOINT, STREAM)
 _LOOKS = 2
-_PATIENCE_NS = 30 * NS_PER_S
 _NOTHING: Mapping[str, WirePosition] = {}
 
 
@@ -67,23 +66,6 @@ class Heard:
     async def doubted(self) -> None:
         """Wait until somebody doubts."""
         await self._doubted.wait()
-
-
-class Quarrel:
-    """How long two sources have been at odds, look by look."""
-
-    def __init__(self) -> None:
-        self._since_ns: int | None = None
-
-    def lasts(self, *, apart: bool, now_ns: int) -> bool:
-        """Whether they were apart at every look for half a minute; then it counts anew."""
-        if not apart or self._since_ns is None:
-            self._since_ns = now_ns if apart else None
-            return False
-        if now_ns - self._since_ns < _PATIENCE_NS:
-            return False
-        self._since_ns = None
-        return True
 
 
 class Views:

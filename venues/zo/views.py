@@ -10,8 +10,8 @@ from decimal import Decimal
 import structlog
 
 from desk.ports import Clock
-from desk.sources import Authority, Source, SourceView
-from desk.units import NS_PER_S, Lots
+from desk.sources import Authority, Quarrel, Source, SourceView
+from desk.units import Lots
 from venues.zo.heard import Heard
 from venues.zo.markets import Markets
 from venues.zo.payloads import WireAccount, decode_account
@@ -24,25 +24,7 @@ STREAM = Source(name="account stream", authority=Authority.STREAM)
 SOURCES = (ENGINE, STREAM)
 _LOOKS = 3
 _CATCH_UP_S = 0.1
-_PATIENCE_NS = 30 * NS_PER_S
 _UNKNOWN = Scale(8)
-
-
-class Quarrel:
-    """How long two sources have been at odds, look by look."""
-
-    def __init__(self) -> None:
-        self._since_ns: int | None = None
-
-    def lasts(self, *, apart: bool, now_ns: int) -> bool:
-        """Whether they were apart at every look for half a minute; then it counts anew."""
-        if not apart or self._since_ns is None:
-            self._since_ns = now_ns if apart else None
-            return False
-        if now_ns - self._since_ns < _PATIENCE_NS:
-            return False
-        self._since_ns = None
-        return True
 
 
 class Views:

@@ -10,7 +10,6 @@ from desk.orders import AccountEvent, AccountLost
 from desk.payments import PaymentKind
 from desk.ports import Venue
 from desk.sources import Authority, SourceView
-from desk.units import NS_PER_S
 from tests.venues.ocx.scripted import (
     INSTRUMENT,
     SYMBOL,
@@ -22,7 +21,6 @@ from tests.venues.ocx.scripted import (
     scripted_venue,
 )
 from venues.ocx import build
-from venues.ocx.views import Quarrel
 
 POSITIONS, BALANCES, USER = "/perps/positions", "/perps/balances", "/perps/stream/user"
 FUNDS = Answer(body=b'{"equity":"1000.25","available":"900"}')
@@ -162,13 +160,6 @@ async def test_no_payments_are_claimed() -> None:
     async with scripted_venue() as scripted, running(scripted) as venue:
         assert venue.capabilities.tells_payments == frozenset[PaymentKind]()
         assert await venue.account.payments(0) == ()
-
-
-def test_a_quarrel_counts_only_while_it_lasts() -> None:
-    quarrel = Quarrel()
-    looks = [(True, 0), (True, 29), (False, 30), (True, 31), (True, 60), (True, 61), (True, 62)]
-    found = [quarrel.lasts(apart=apart, now_ns=at * NS_PER_S) for apart, at in looks]
-    assert found == [False, False, False, False, False, True, False]
 
 
 async def test_a_stream_that_goes_on_contradicting_is_started_anew_at_its_next_word() -> None:

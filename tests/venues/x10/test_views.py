@@ -4,11 +4,11 @@ from decimal import Decimal
 
 from desk.orders import AccountLost, AccountSnapshot
 from desk.sources import Authority
-from desk.units import NS_PER_S, Side
+from desk.units import Side
 from tests.venues.conformance.stage import Stage, eventually, heard_position
 from tests.venues.x10.harness import MARKET, x10_harness
 from tests.venues.x10.scripted import ACCOUNT, SYMBOL, error, ok, running, scripted_x10
-from venues.x10.views import Heard, Quarrel
+from venues.x10.views import Heard
 from venues.x10.wire import WirePosition
 
 _HELD = {"market": SYMBOL, "side": "LONG", "size": "0.5", "status": "OPENED"}
@@ -45,13 +45,6 @@ def test_an_empty_snapshot_says_nothing_of_what_the_endpoint_shows() -> None:
     assert _markets(heard) == {"BTC-USD", "ETH-USD"}
     heard.snapshot([_position("BTC-USD")], ["BTC-USD", "ETH-USD"])
     assert _markets(heard) == {"BTC-USD"}
-
-
-def test_a_quarrel_counts_only_while_it_lasts() -> None:
-    quarrel = Quarrel()
-    looks = [(True, 0), (True, 29), (False, 30), (True, 31), (True, 60), (True, 61), (True, 62)]
-    found = [quarrel.lasts(apart=apart, now_ns=at * NS_PER_S) for apart, at in looks]
-    assert found == [False, False, False, False, False, True, False]
 
 
 async def test_the_streams_word_stays_its_own_when_the_endpoint_says_otherwise() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from desk.orders import AccountLost, AccountSnapshot
 from desk.sources import Authority
-from desk.units import NS_PER_S, Side
+from desk.units import Side
 from tests.venues.conformance.stage import Stage, eventually, heard_position
 from tests.venues.zo.harness import zo_harness
 from tests.venues.zo.scripted import (
@@ -21,7 +21,6 @@ from tests.venues.zo.scripted import (
 )
 from venues.zo.heard import Heard
 from venues.zo.payloads import WireAccount, WireAccountUpdate
-from venues.zo.views import Quarrel
 
 _US, _THEM, _ORDER = ACCOUNT_ID, 99, "500"
 
@@ -97,13 +96,6 @@ def test_a_lost_connection_forgets_what_was_heard_and_doubted() -> None:
     heard.doubted = True
     heard.forget()
     assert (heard.held, heard.doubted) == (None, False)
-
-
-def test_a_quarrel_counts_only_while_it_lasts() -> None:
-    quarrel = Quarrel()
-    looks = [(True, 0), (True, 29), (False, 30), (True, 31), (True, 60), (True, 61), (True, 62)]
-    found = [quarrel.lasts(apart=apart, now_ns=at * NS_PER_S) for apart, at in looks]
-    assert found == [False, False, False, False, False, True, False]
 
 
 async def test_a_stream_that_is_behind_the_reading_cannot_say() -> None:
