@@ -15,7 +15,11 @@ from infra.telemetry.logging import set_up_logging
 
 
 @click.command()
-@click.option("--duration", type=click.FloatRange(min=1), help="Seconds (default: until Ctrl-C).")
+@click.option(
+    "--duration",
+    type=click.FloatRange(min=1),
+    help="Seconds from the first quote on (default: until Ctrl-C).",
+)
 @click.option("--markets", type=click.IntRange(1, 200), default=3, help="How many markets.")
 @click.option(
     "--venue",
@@ -32,7 +36,7 @@ from infra.telemetry.logging import set_up_logging
 @click.option(
     "--drawdown-at",
     type=click.FloatRange(min=0),
-    help="After so many seconds, move prices against the fleet until it flattens.",
+    help="So many seconds after the first quote, move prices against the fleet until it flattens.",
 )
 @click.option(
     "--json",

@@ -8,6 +8,7 @@ from workflows.messages import StartMarket
 
 DRAWDOWN = Decimal(25)
 VENUES = ("ocx", "x10", "zo")
+_GETTING_READY_S = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +25,17 @@ class DemoPlan:
     json_path: Path | None = None
     ui_port: int | None = None
     seed: int | None = None
+
+    @property
+    def longest_s(self) -> float | None:
+        """When to give up if no market ever quotes; None for never."""
+        return None if self.duration_s is None else self.duration_s + _GETTING_READY_S
+
+    def shock_due(self, first_quote: float | None, now: float) -> bool:
+        """Whether prices are to be moved by now; both in seconds of one clock."""
+        if self.drawdown_at_s is None or first_quote is None:
+            return False
+        return now - first_quote >= self.drawdown_at_s
 
     def count_at(self, venue: str) -> int:
         """How many markets run at a venue: dealt out in turn, one at least."""

@@ -75,8 +75,8 @@ async def run_demo(plan: DemoPlan, stop: asyncio.Event) -> Outcome:
         async with open_temporal(world.settings) as client:
             handles = await _start_markets(plan, world, client)
             try:
-                async with asyncio.timeout(plan.duration_s):
-                    await _show(plan, world, client, handles, stop)
+                async with asyncio.timeout(plan.longest_s) as limit:
+                    await _show(plan, world, client, handles, stop, limit)
             except TimeoutError:
                 talk("time is up")
             except httpx.HTTPError as error:
@@ -111,10 +111,20 @@ async def _start_markets(plan: DemoPlan, world: World, client: Client) -> list[H
 
 
 async def _show(
-    plan: DemoPlan, world: World, client: Client, handles: list[Handle], stop: asyncio.Event
+    plan: DemoPlan,
+    world: World,
+    client: Client,
+    handles: list[Handle],
+    stop: asyncio.Event,
+    limit: asyncio.Timeout,
 ) -> None:
-    """Draw the table until told to stop or nothing runs any more; shock once, when asked."""
-    started, shocked = time.monotonic(), plan.drawdown_at_s is None
+    """Draw the table until told to stop or nothing runs any more; shock once, when asked.
+
+    The plan's seconds begin with the first quote, and the limit is set then: what a slow machine
+    needs to get ready is not taken from the show.
+    """
+    clock, shocked = asyncio.get_running_loop(), plan.drawdown_at_s is None
+    started: float | None = None
     title = f"flotilla demo · UI {world.stack.ui_url} · Ctrl-C stands everything down"
     screen = console()
     with Live(console=screen, refresh_per_second=4, transient=False) as live:
@@ -126,7 +136,11 @@ async def _show(
                 )
             if rows and not any(row.running for row in rows):
                 return
-            if not shocked and time.monotonic() - started >= (plan.drawdown_at_s or 0):
+            if started is None and any(row.quoting for row in rows):
+                started = clock.time()
+                if plan.duration_s is not None:
+                    limit.reschedule(started + plan.duration_s)
+            if not shocked and plan.shock_due(started, clock.time()):
                 await _shock(world, handles)
                 shocked = True
             with suppress(TimeoutError):

@@ -19,6 +19,12 @@ class MarketRow:
     progress: SessionProgress | None
     running: bool
 
+    @property
+    def quoting(self) -> bool:
+        """Whether its orders rest, or rested and were changed since."""
+        live = self.progress
+        return live is not None and bool(live.bids or live.asks or live.requotes)
+
 
 async def read_row(
     client: Client, handle: "WorkflowHandle[MarketWorkflow, MarketResult]"

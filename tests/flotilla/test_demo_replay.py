@@ -41,7 +41,7 @@ def test_an_incident_of_the_demo_replays_to_identical_decisions() -> None:
     with TemporaryDirectory() as name:
         folder = Path(name)
         folder.chmod(0o755)
-        options = ("--duration", str(_SECONDS), "--drawdown-at", str(_SECONDS // 4), "--seed", "5")
+        options = ("--duration", str(_SECONDS), "--drawdown-at", str(_SECONDS // 2), "--seed", "5")
         told = demo(folder, "--venue", "ocx", "--markets", "1", *options)
         traces = Path(told["services"]["traces"])  # type: ignore[index]
         sessions = sorted(traces.glob("*/*/*/*"))
@@ -53,7 +53,7 @@ def test_an_incident_of_the_demo_replays_to_identical_decisions() -> None:
             verdict = json.loads(done.stdout)
             assert (verdict["identical"], verdict["short"]) == (True, "")
             decisions += verdict["decisions"]
-        assert decisions > 3
+        assert decisions > 3, told
         changed = flotilla("replay", str(sessions[0]), "--set", "level_notional=444", folder=folder)
         assert changed.returncode == 1
         assert "DIFFERS at step" in changed.stderr

@@ -28,8 +28,8 @@ from tests.support.approve import approve
 from tests.venues.conformance.harness import Harness
 
 PATIENCE_S = 10.0
-_FAR = 40
-"""Ticks from the best price at which a resting order is out of the way."""
+_FAR_BPS = 50
+"""From the best price at which a resting order stays out of the way however long a case takes."""
 
 E = TypeVar("E")
 T = TypeVar("T")
@@ -129,7 +129,8 @@ class Stage:
         """Orders out of the way on both sides, under new ids."""
         self._cycle += 1
         bid, ask = await self.touch()
-        sides = ((Side.BUY, bid - _FAR, -1), (Side.SELL, ask + _FAR, 1))
+        far = bid * _FAR_BPS // 10_000
+        sides = ((Side.BUY, bid - far, -1), (Side.SELL, ask + far, 1))
         return tuple(
             self.order(side, start + step * (level + self._cycle), level=level)
             for side, start, step in sides
