@@ -9,6 +9,8 @@ STAMP := $(VENV)/.synced
 ARGS ?=
 STORMS ?= 1000
 BOOK_KILLS ?= 200
+# Tests start hundreds of processes: without kept bytecode each compiles whatever it imports.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup demo up test check format bench bench-kill chaos clean
 
