@@ -11,13 +11,8 @@ from activities.breaks_messages import SettleBreakInput
 from activities.listing import listed
 from activities.ports import ActivityPorts
 from activities.reconciliation_messages import ReconcileInput, ReconcileKind
-from activities.reconciliation_money import (
-    Money,
-    MoneySeen,
-    allowed_of,
-    anchor_of,
-    book_payments,
-)
+from activities.reconciliation_money import Money, MoneySeen, allowed_of, anchor_of
+from activities.reconciliation_payments import book_payments
 from desk.book_ports import Adjustment
 from desk.breaks import Break, BreakKind
 from desk.errors import ConfigurationFault, VenueError
@@ -195,7 +190,7 @@ async def _money(ports: ActivityPorts, known: Break, venue: Venue, anchor: Ancho
         every_s=1,
     )
     instruments = {one.symbol: one for one in await venue.instruments()}
-    await book_payments(ports, venue, found.venue, found.account)
+    await book_payments(ports, venue, found.venue, found.account, anchor)
     word, balance = authoritative(await venue.account.views()), await venue.account.balance()
     books = await ports.reconciliations.books(found.venue, found.account)
     held = {} if word is None else quantities(word.positions, instruments)

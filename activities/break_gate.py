@@ -7,7 +7,7 @@ between, because every call compares all of it anew.
 from typing import Final, Protocol
 
 from desk.book_ports import BreakBook
-from desk.breaks import Break, BreakKind
+from desk.breaks import Break
 from desk.errors import Unavailable
 from desk.identity import MarketId
 from desk.ports import Clock, KillBoard, LedgerReader
@@ -19,12 +19,6 @@ BY: Final = "books"
 """Who closes a gate over a break."""
 
 _ROUNDS: Final = 20
-_CURED: Final = frozenset({BreakKind.GHOST, BreakKind.ORPHAN, BreakKind.MISSED_FILL})
-
-
-def closes_gate(known: Break) -> bool:
-    """Whether nothing is quoted while it is open: all but what is cured as it is found."""
-    return known.found.kind not in _CURED
 
 
 class GatePorts(Protocol):
@@ -105,7 +99,7 @@ async def _recorded(ports: GatePorts, scope: str, by: str, reason: str) -> Kill 
 async def _open(ports: GatePorts, scope: str) -> tuple[Break, ...]:
     venue, account = scope.removeprefix(BREAK).partition(":")[2].split("/")[:2]
     found = await ports.breaks.standing(venue, account)
-    return tuple(one for one in found if one.found.scope == scope and closes_gate(one))
+    return tuple(one for one in found if one.found.scope == scope and one.found.kind.closes_gate)
 
 
 async def _in_force(ports: GatePorts, scope: str) -> Kill | None:

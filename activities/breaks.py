@@ -5,6 +5,7 @@ left half done.
 """
 
 import json
+from typing import Final
 
 from temporalio import activity
 from temporalio.service import RPCError, RPCStatusCode
@@ -29,6 +30,11 @@ from desk.errors import ConfigurationFault, Unavailable
 from desk.identity import MarketId
 from desk.records import ControlDecision, KillEffect
 from desk.units import NS_PER_MS
+
+_OTHER: Final = (
+    "break: number {number} is another difference by now, for the record was set back; look at it "
+    "and decide again"
+)
 
 
 async def open_break(ports: ActivityPorts, found: FoundBreak) -> Break:
@@ -112,16 +118,18 @@ class BreakActivities:
                 # Perhaps by an attempt of this very activity that died: the gate may be closed.
                 await keep_gate(self._ports, known.found.scope)
                 return BreakSettled()
+            if request.found not in {None, known.found}:
+                return BreakSettled(refused=_OTHER.format(number=known.number))
             adjustment = None
             try:
                 if request.decision is BreakDecision.VENUE:
                     adjustment = await adjustment_of(self._ports, known, request)
             except CannotSettle as why:
                 return BreakSettled(refused=str(why))
-            await settle_break(
+            ours = await settle_break(
                 self._ports, known, request.decision, request.by, request.reason, adjustment
             )
-        return BreakSettled(booked=_words(adjustment))
+        return BreakSettled(booked=_words(adjustment)) if ours else BreakSettled()
 
     @activity.defn
     async def tell_markets(self, request: TellMarketsInput) -> MarketsTold:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from desk.break_rules import BreakRule
-from desk.breaks import Break, BreakDecision
+from desk.breaks import Break, BreakDecision, FoundBreak
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,13 +37,15 @@ class TellBreakInput:
 class SettleBreakInput:
     """A decision on a break. `price` in quote currency, None for the newest known one.
 
-    A difference above `largest` (see `BreakRule`) is refused.
+    `found` is what was decided on; refused where the number stands for something else. A difference
+    above `largest` (see `BreakRule`) is refused.
     """
 
     number: int
     decision: BreakDecision
     by: str
     reason: str
+    found: FoundBreak | None = None
     price: Decimal | None = None
     largest: Decimal | None = None
 

@@ -9,7 +9,7 @@ from contextlib import suppress
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from activities.beating import beat
+from activities.beating import beat, beating
 from activities.break_gate import keep_gates
 from activities.deciding import keep_decision
 from activities.failures import as_application_errors
@@ -145,15 +145,17 @@ class MarketActivities:
             venue, instrument = await listed(self._ports.venues, request.market)
             await self._ports.writer.flush(_AGREE_S)
             missed: list[Fill] = []
-            report = await agree(
-                request.market,
-                instrument,
-                venue,
-                self._ports.ledger,
-                life_epoch=request.life_epoch,
-                beat=beat,
-                booked=missed.extend,
-            )
+            # A long history is many pages.
+            async with beating():
+                report = await agree(
+                    request.market,
+                    instrument,
+                    venue,
+                    self._ports.ledger,
+                    life_epoch=request.life_epoch,
+                    beat=beat,
+                    booked=missed.extend,
+                )
             if report.venue_open_orders:
                 # Stopped is said on evidence: cancel again, and have the whole look repeated.
                 await clear(venue, instrument, self._ports.clock, give_up_s=_CLEAR_S, beat=beat)

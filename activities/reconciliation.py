@@ -14,7 +14,7 @@ from temporalio.exceptions import ApplicationError
 from activities.beating import beating
 from activities.failures import as_application_errors
 from activities.ports import ActivityPorts
-from activities.reconciliation_account import AGREED, AccountLook
+from activities.reconciliation_account import ASKED, DEEP, UNPAID, AccountLook
 from activities.reconciliation_balance import MONEY_AGREED
 from activities.reconciliation_messages import (
     BlindInput,
@@ -23,6 +23,7 @@ from activities.reconciliation_messages import (
     ReconcileReport,
 )
 from activities.reconciliation_orders import OrdersLook
+from activities.reconciliation_positions import AGREED
 from activities.reconciliation_residuals import RESIDUALS
 from activities.reconciliation_side import Compared, as_text
 from desk.book_ports import ReconciliationRun
@@ -32,7 +33,8 @@ from desk.reconciliation import gap_ms
 from desk.units import NS_PER_MS
 
 _SHOWN = 20
-_CARRIED = ("anchor",)
+_CARRIED = ("anchor", UNPAID)
+_CARRIED_OF_THEIRS = (RESIDUALS, ASKED, DEEP)
 
 
 class ReconciliationActivities:
@@ -92,7 +94,7 @@ class ReconciliationActivities:
                     ours=as_text({name: ours[name] for name in _CARRIED if name in ours}),
                     theirs=as_text(
                         {name: 0 for name in (AGREED, MONEY_AGREED) if name in theirs}
-                        | {name: theirs[name] for name in (RESIDUALS,) if name in theirs}
+                        | {name: theirs[name] for name in _CARRIED_OF_THEIRS if name in theirs}
                     ),
                     differences="[]",
                     found=0,

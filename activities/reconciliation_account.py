@@ -6,7 +6,7 @@ break; the most authoritative source is compared, and sources that contradict ea
 
 import asyncio
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any, Final
 
@@ -14,13 +14,10 @@ from activities.ports import ActivityPorts
 from activities.reconciliation_balance import MONEY_AGREED, keep_money
 from activities.reconciliation_history import SKEW_MS, History
 from activities.reconciliation_messages import ReconcileInput
-from activities.reconciliation_money import (
-    Money,
-    MoneySeen,
-    anchor_of,
-    anchor_side,
-    book_payments,
-)
+from activities.reconciliation_money import Money, MoneySeen, anchor_of, anchor_side
+from activities.reconciliation_payments import book_payments
+from activities.reconciliation_positions import AGREED, keep_positions, keep_sources, view_side
+from activities.reconciliation_reading import Doubts, Reading, both
 from activities.reconciliation_residuals import (
     RESIDUALS,
     counted,
@@ -31,6 +28,7 @@ from activities.reconciliation_residuals import (
 from activities.reconciliation_side import BreakDesk, Compared
 from desk.book_ports import AccountBooks
 from desk.breaks import BreakKind
+from desk.errors import VenueError
 from desk.identity import MarketId
 from desk.instrument import Instrument
 from desk.orders import Balance, Fill
@@ -48,37 +46,13 @@ from desk.reconciliation import (
 from desk.sources import SourceView
 
 _READS: Final = 3
-AGREED: Final = "agreed_runs"
-"""Where their side keeps in how many comparisons on end every source agreed."""
+ASKED: Final = "asked_until"
+DEEP: Final = "asked_deep_until"
+"""Where their side keeps which market was asked for its fills last."""
+UNPAID: Final = "unpaid_runs"
+"""Where our side keeps in how many comparisons on end payments could not be read."""
 
 _ZERO = Decimal(0)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
-    """What the venue said at about one moment, and our books read after it.
-
-    `residuals` is what no trade after the question explains; None where nobody can say.
-    """
-
-    asked_ms: int
-    views: Sequence[SourceView]
-    balance: Balance
-    books: AccountBooks
-    residuals: Mapping[str, Decimal] | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Doubts:
-    """What differs in a reading: symbols of ours, and sources that contradict each other."""
-
-    symbols: tuple[str, ...] = ()
-    sources: tuple[SourceDifference, ...] = ()
-
-    @property
-    def places(self) -> frozenset[str | None]:
-        """Symbols on which sources differ; None is the equity."""
-        return frozenset(one.symbol for one in self.sources)
 
 
 class AccountLook:
@@ -100,6 +74,8 @@ class AccountLook:
         self._history = History(ports, request, venue, self._seen)
         self._instruments: Mapping[str, Instrument] = {}
         self._ours: frozenset[str] = frozenset()
+        self._unread: set[str] = set()
+        self._waiting: set[str] = set()
 
     async def run(self) -> Compared:
         """Book what the venue tells and compare the rest. Raises VenueError and Unavailable."""
@@ -111,11 +87,10 @@ class AccountLook:
             await asyncio.sleep(self._apart_s)
             reading, doubts = await self._explained(reading, doubts)
         if doubts.symbols or doubts.sources:
-            reading, doubts = await self._again(doubts)
+            reading, doubts = await self._again(doubts, reading.residuals or ())
         lasting = await self._lasting(reading)
         self._show(reading)
-        await self._keep_positions(reading, sorted({*doubts.symbols, *lasting}))
-        await self._keep_sources(reading, doubts.sources)
+        await self._keep(reading, sorted({*doubts.symbols, *lasting}), doubts.sources)
         await self._judge_money(reading, doubts)
         for known in await self._desk.standing(BreakKind.MISSED_FILL):
             await self._desk.over(known, known.found.kind.value, "the fills are booked")
@@ -138,16 +113,25 @@ class AccountLook:
                 await self._ports.ledger.remember_instrument(instrument)
         symbols = sorted(set(books.positions) | {order.symbol for order in books.orders})
         known = [one for one in symbols if one in self._instruments]
-        number = self._request.began_ms // (self._request.every_s * 1_000)
-        for symbol in turns(known, number, self._request.most_fills):
+        asked = turns(known, self._turn(ASKED), self._request.most_fills)
+        for symbol in asked:
             await self._history.fills(self._instruments[symbol], books)
+        self._seen.theirs[ASKED] = asked[-1] if asked else ""
+
+    def _turn(self, name: str) -> str:
+        """The market whose turn was last in the run before."""
+        return str(self._before[1].get(name, ""))
 
     async def _reading(self) -> Reading:
-        request = self._request
-        await book_payments(self._ports, self._venue, request.venue, request.account)
+        request, unpaid = self._request, ""
+        anchor = anchor_of(self._before[0])
+        try:
+            await book_payments(self._ports, self._venue, request.venue, request.account, anchor)
+        except VenueError as error:
+            unpaid = f"what was paid could not be read: {error}"
         asked_ms, account = self._desk.now_ms(), self._venue.account
         views = await account.views()
-        balance = await account.balance()
+        balance_ms, balance = self._desk.now_ms(), await account.balance()
         if (word := authoritative(views)) is None:
             self._seen.trouble = "no source of the venue could say what is held"
         else:
@@ -156,8 +140,10 @@ class AccountLook:
             asked_ms=asked_ms,
             views=views,
             balance=balance,
+            balance_ms=balance_ms,
             books=await self._books(),
             residuals=None if word is None else {},
+            unpaid=unpaid,
         )
 
     async def _learn(self, word: SourceView) -> None:
@@ -197,31 +183,30 @@ class AccountLook:
     def _equity_tolerance(self, balance: Balance) -> Decimal:
         return self._request.tolerance.allowed(balance.exposure or _ZERO, _ZERO)
 
-    async def _again(self, before: Doubts) -> tuple[Reading, Doubts]:
-        """A second reading; only what differed in both is a difference."""
+    async def _again(self, before: Doubts, followed: Iterable[str] = ()) -> tuple[Reading, Doubts]:
+        """A second reading; only what differed in both is a difference.
+
+        Residuals of what is `followed` are read as well.
+        """
         reading = await self._reading()
-        now = self._doubts(reading)
+        watched = replace(before, symbols=(*before.symbols, *followed))
+        now = both(self._doubts(reading), watched)
         if now.symbols or now.sources:
             await asyncio.sleep(self._apart_s)
             reading, now = await self._explained(reading, now)
-        both = Doubts(
-            symbols=tuple(one for one in now.symbols if one in before.symbols),
-            sources=tuple(one for one in now.sources if one.symbol in before.places),
-        )
-        return reading, both
+        return reading, both(now, before)
 
     async def _explained(self, reading: Reading, doubts: Doubts) -> tuple[Reading, Doubts]:
         """What of it remains once the venue's history is booked and late records are in.
 
-        The reading comes back with the books as they are then.
+        The reading comes back with the books as they are then. A market whose history was not
+        read is not judged: it has its turn in the next runs.
         """
+        asked = await self._deep(reading, doubts)
         places = {*doubts.symbols, *(one for one in doubts.places if one is not None)}
-        listed = sorted(one for one in places if one in self._instruments)
-        for symbol in listed[: self._request.most_fills]:
-            await self._history.fills(self._instruments[symbol], reading.books, deep=True)
         since_ms = reading.asked_ms - SKEW_MS
         for _ in range(_READS):
-            before, lately = await self._books(), await self._lately(listed, since_ms)
+            before, lately = await self._books(), await self._lately(asked, since_ms)
             books = await self._books()
             if _held(before, places) == _held(books, places):
                 break
@@ -233,10 +218,34 @@ class AccountLook:
         left = self._doubts(
             known, {one: steps_back(self._instruments[one], fills) for one, fills in lately.items()}
         )
+        left = both(left, doubts)
         return known, Doubts(
-            symbols=tuple(one for one in left.symbols if one in doubts.symbols),
-            sources=tuple(one for one in left.sources if one.symbol in doubts.places),
+            symbols=tuple(one for one in left.symbols if one not in self._unread),
+            sources=tuple(one for one in left.sources if one.symbol not in self._unread),
         )
+
+    async def _deep(self, reading: Reading, doubts: Doubts) -> Sequence[str]:
+        """Look deep into the history of markets that differ, where sources do first; which ones.
+
+        One that cannot be read is not judged, but followed from run to run.
+        """
+        most, after = self._request.most_fills, self._turn(DEEP)
+        places = {*doubts.symbols, *(one for one in doubts.places if one is not None)}
+        listed = sorted(places & self._instruments.keys())
+        asked = turns([one for one in listed if one in doubts.places], after, most)
+        others = [one for one in listed if one not in doubts.places]
+        asked += turns(others, after, most - len(asked))
+        if left := set(listed).difference(asked):
+            self._waiting |= left
+            self._seen.theirs[DEEP] = asked[-1]
+        self._unread |= left
+        for symbol in asked:
+            try:
+                await self._history.fills(self._instruments[symbol], reading.books, deep=True)
+            except VenueError as error:
+                self._unread.add(symbol)
+                self._seen.trouble = f"fills of {symbol} could not be read: {error}"
+        return asked
 
     async def _lately(self, symbols: Iterable[str], since_ms: int) -> Mapping[str, Sequence[Fill]]:
         found = {}
@@ -257,15 +266,41 @@ class AccountLook:
         kept = residuals_of(self._before[1])
         found = reading.residuals
         if found and seen_before(kept, found):
-            again, _ = await self._again(Doubts())
+            again, _ = await self._again(Doubts(symbols=tuple(found)))
             second = again.residuals
             found = second and {one: left for one, left in second.items() if found.get(one) == left}
         if found is not None:
-            kept = counted(kept, found)
+            waiting = {one: kept[one] for one in self._waiting if one in kept}
+            kept = {**waiting, **counted(kept, found)}
         self._seen.theirs[RESIDUALS] = kept
-        return [one for one, (_, runs) in kept.items() if runs >= self._request.agree_runs]
+        lasting = [one for one, (_, runs) in kept.items() if runs >= self._request.agree_runs]
+        return [one for one in lasting if one not in self._waiting]
 
     # --- what is kept ------------------------------------------------------------------------
+
+    async def _keep(
+        self, reading: Reading, symbols: Sequence[str], sources: Sequence[SourceDifference]
+    ) -> None:
+        word = authoritative(reading.views)
+        if word is not None:
+            await keep_positions(
+                self._desk,
+                self._seen,
+                symbols,
+                ours=reading.books.positions,
+                theirs=quantities(word.positions, self._instruments),
+                source=word.source.name,
+                asked_ms=reading.asked_ms,
+            )
+        await keep_sources(
+            self._desk,
+            self._request,
+            self._seen,
+            sources,
+            agreed=int(self._before[1].get(AGREED, 0)),
+            all_told=len(reading.views) == len(self._venue.account.sources),
+            asked_ms=reading.asked_ms,
+        )
 
     def _show(self, reading: Reading) -> None:
         books, word = reading.books, authoritative(reading.views)
@@ -276,69 +311,15 @@ class AccountLook:
             "transfers": books.transfers,
             "adjusted": books.adjusted,
         }
+        if foreign := reading.foreign(self._ours):
+            self._seen.ours["foreign"] = foreign
         self._seen.theirs |= {
             "positions": dict(sorted(held.items())),
-            "equity": reading.balance.equity,
-            "views": [_view(view) for view in reading.views],
+            **reading.equity_side,
+            "views": [view_side(view) for view in reading.views],
         }
         self._seen.equity = reading.balance.equity
         self._seen.counts = (len(self._seen.ours["positions"]), len(held))
-
-    async def _keep_positions(self, reading: Reading, symbols: Sequence[str]) -> None:
-        word = authoritative(reading.views)
-        if word is None:
-            return
-        held = quantities(word.positions, self._instruments)
-        for symbol in symbols:
-            ours = reading.books.positions.get(symbol, _ZERO)
-            theirs = held.get(symbol, _ZERO)
-            text = (
-                f"our books hold {ours:f} {symbol} and {word.source.name} says {theirs:f}, "
-                f"{theirs - ours:+f}"
-            )
-            self._seen.note(BreakKind.POSITION.value, symbol, text)
-            await self._desk.open(
-                self._desk.found(
-                    BreakKind.POSITION,
-                    symbol,
-                    text,
-                    ours={"quantity": ours},
-                    theirs={"quantity": theirs, "source": word.source.name},
-                    at_ms=reading.asked_ms,
-                )
-            )
-
-    async def _keep_sources(
-        self, reading: Reading, differences: Sequence[SourceDifference]
-    ) -> None:
-        """Stop the account while its sources contradict each other; let it go on when they agree.
-
-        A source that cannot say now neither contradicts nor agrees.
-        """
-        agreed = int(self._before[1].get(AGREED, 0))
-        if differences:
-            agreed = 0
-            text = "; ".join(one.sentence for one in differences)
-            self._seen.note(BreakKind.SOURCES.value, None, text)
-            await self._desk.open(
-                self._desk.found(
-                    BreakKind.SOURCES,
-                    None,
-                    f"two sources of the venue differ: {text}",
-                    ours={"positions": self._seen.ours["positions"]},
-                    theirs={"views": self._seen.theirs["views"]},
-                    at_ms=reading.asked_ms,
-                )
-            )
-        elif len(reading.views) == len(self._venue.account.sources):
-            agreed += 1
-        self._seen.theirs[AGREED] = agreed
-        if not (self._request.auto_resume and agreed >= self._request.agree_runs):
-            return
-        for known in await self._desk.standing(BreakKind.SOURCES):
-            await self._desk.over(
-                known, "sources agree", f"every source agreed in {agreed} comparisons"
-            )
 
     # --- money -------------------------------------------------------------------------------
 
@@ -351,6 +332,8 @@ class AccountLook:
             self._seen.theirs[MONEY_AGREED] = agreed
             if anchor is not None:
                 self._seen.ours["anchor"] = anchor_side(anchor)
+            if seen == reading.unpaid:
+                await self._tell_unpaid(seen)
             return
         await keep_money(
             self._desk, self._request, self._seen, seen, agreed=agreed, asked_ms=reading.asked_ms
@@ -368,30 +351,35 @@ class AccountLook:
             return seen
         await asyncio.sleep(self._apart_s)
         again = await self._reading()
-        if self._doubts(again).symbols:
-            return "positions moved meanwhile"
+        self._seen.theirs |= again.equity_side
+        if again.unpaid or self._doubts(again).symbols:
+            return again.unpaid or "positions moved meanwhile"
         return await money.judge_fresh(seen.anchor, again.balance, again.books, self._desk.now_ms())
+
+    async def _tell_unpaid(self, why: str) -> None:
+        """A person hears once of payments that cannot be read for longer."""
+        runs = int(self._before[0].get(UNPAID, 0)) + 1
+        self._seen.ours[UNPAID] = runs
+        self._seen.trouble = self._seen.trouble or why
+        if runs == self._request.agree_runs:
+            place = f"{self._request.venue}/{self._request.account}"
+            text = f"{place}: its money is not judged for {runs} comparisons: {why}"
+            await self._ports.alerts.alert(None, "warning", text)
 
     def _not_judged(self, reading: Reading, doubts: Doubts) -> str:
         word = authoritative(reading.views)
+        if reading.unpaid:
+            return reading.unpaid
         if doubts.symbols or doubts.sources or word is None:
             return "positions differ"
+        if self._unread.intersection(self._doubts(reading).symbols):
+            return "positions differ that had no turn"
         if unpriced := reading.books.unpriced:
             return f"nobody can price all fills of {', '.join(unpriced)}"
-        foreign = sorted(one for one in word.positions if one not in self._ours)
-        if foreign:
+        if foreign := reading.foreign(self._ours):
             return f"{', '.join(foreign)} is held here and was never quoted by this deployment"
         return ""
 
 
 def _held(books: AccountBooks, symbols: Iterable[str]) -> Mapping[str, Decimal]:
     return {symbol: books.positions.get(symbol, _ZERO) for symbol in symbols}
-
-
-def _view(view: SourceView) -> dict[str, Any]:
-    return {
-        "source": view.source.name,
-        "authority": view.source.authority.name.lower(),
-        "positions": dict(sorted(view.positions.items())),
-        "equity": view.equity,
-    }

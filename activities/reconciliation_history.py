@@ -17,6 +17,7 @@ from desk.instrument import Instrument
 from desk.orders import Fill
 from desk.ports import Venue
 from desk.reconciliation import missed
+from quoting.reach import fills_in_reach
 
 SKEW_MS: Final = 5_000
 """How far the venue's clock may be from ours when the moment of a fill is judged."""
@@ -52,7 +53,7 @@ class History:
         now_ms, last_ms = self._desk.now_ms(), books.last_trade_ms.get(instrument.symbol)
         overlap_ms = _DEEP_OVERLAP_MS if deep else _OVERLAP_MS
         since_ms = max(0, (last_ms or now_ms - _DEEP_OVERLAP_MS) - overlap_ms)
-        history = await self._venue.account.fills(instrument, since_ms)
+        history, since_ms = await fills_in_reach(self._venue, instrument, since_ms)
         if not history:
             return ()
         market = MarketId(self._request.venue, self._request.account, instrument.symbol)

@@ -21,13 +21,10 @@ from desk.orders import Balance
 from desk.payments import PaymentKind
 from desk.ports import Venue
 from desk.reconciliation import Anchor
-from desk.units import NS_PER_MS
 
 ALLOWED: Final = "allowed"
 """Where our side keeps how far equity and expectation may be apart."""
 
-_PAYMENTS_OVERLAP_MS: Final = 86_400_000
-_FIRST_PAYMENTS_MS: Final = 7 * 86_400_000
 _FRESH_MS: Final = 60_000
 _MOST_PRICES: Final = 20
 _AT_ONCE: Final = 4
@@ -56,20 +53,6 @@ class MoneySeen:
     def off(self) -> bool:
         """Whether they are further apart than allowed."""
         return abs(self.apart) > self.allowed
-
-
-async def book_payments(ports: ActivityPorts, venue: Venue, name: str, account: str) -> None:
-    """Book what the venue lists as paid lately and our books lack; a venue may list it late."""
-    told = venue.capabilities.tells_payments
-    if not told:
-        return
-    last = [await ports.payments.last_ms(name, account, kind) for kind in sorted(told)]
-    first_ms = ports.clock.wall_ns() // NS_PER_MS - _FIRST_PAYMENTS_MS
-    # A kind that was never paid is asked for since the beginning each time: payments are few.
-    since_ms = min(first_ms if one is None else one - _PAYMENTS_OVERLAP_MS for one in last)
-    found = await venue.account.payments(max(0, since_ms))
-    if found:
-        await ports.payments.book(found)
 
 
 class Money:

@@ -192,7 +192,7 @@ class OrdersLook:
             )
 
     async def _cancel(self, away: Mapping[str, Sequence[str]]) -> None:
-        """Cancel by id, look again, and record; what does not go closes its market's gate."""
+        """Cancel by id, look again, and record; what does not go is a break that stays open."""
         if away and self._request.drill and await _runs(self._request.drill):
             self._seen.trouble = f"{self._request.drill} runs: its orders are left to it"
             return
@@ -226,9 +226,11 @@ class OrdersLook:
         text = (
             f"{len(ids)} orders of ours rest that no session and no book answers for: {named(ids)}"
         )
-        market = MarketId(self._request.venue, self._request.account, symbol)
-        end = f"{len(left)} of them did not go" if left else _CANCELLED
-        await self._ports.alerts.alert(market, "warning", f"reconciliation: {text}: {end}")
+        standing = await self._desk.standing(BreakKind.ORPHAN)
+        if not left or all(one.found.symbol != symbol for one in standing):
+            market = MarketId(self._request.venue, self._request.account, symbol)
+            end = f"{len(left)} of them did not go" if left else _CANCELLED
+            await self._ports.alerts.alert(market, "warning", f"reconciliation: {text}: {end}")
         found = self._desk.found(
             BreakKind.ORPHAN,
             symbol,

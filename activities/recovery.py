@@ -27,6 +27,7 @@ from desk.units import NS_PER_MS
 from quoting.actions import Leave
 from quoting.journal import orders_of, record_found
 from quoting.opening import Opening, overlap_start_ms
+from quoting.reach import fills_in_reach
 from quoting.replay import ReplayVerdict, replay_tail
 from quoting.saved_state import (
     SavedState,
@@ -106,7 +107,7 @@ async def epoch_seen(
     ids = [order.client_order_id for order in orders]
     with suppress(VenueError, Unavailable):
         facts = await ports.ledger.facts(market, 0)
-        fills = await venue.account.fills(instrument, overlap_start_ms(facts))
+        fills, _ = await fills_in_reach(venue, instrument, overlap_start_ms(facts))
         ids += [fill.client_order_id for fill in fills]
     decoded = (OrderIdentity.decode(one or "") for one in ids)
     return max((one.epoch for one in decoded if one and one.tag == market.tag), default=0)
@@ -163,7 +164,8 @@ async def _copies(ports: ActivityPorts, market: MarketId) -> Sequence[KeptCopy]:
     try:
         return await _on_disk(ports, ports.saved.load, market)
     except OSError as error:
-        return (KeptCopy(name="", path=market.path, damaged=str(error)),)
+        said = f"the saved state of {market.path} could not be read: {error.strerror or error}"
+        raise Unavailable(said) from error
 
 
 def _state_of(copy: KeptCopy, market: MarketId, now_ms: int) -> SavedState:

@@ -22,6 +22,11 @@ class BreakKind(StrEnum):
     SAVED_STATE = "saved_state"
     TRACE = "trace"
 
+    @property
+    def closes_gate(self) -> bool:
+        """Whether nothing is quoted while it is open: all but what is cured as it is found."""
+        return self not in {BreakKind.GHOST, BreakKind.ORPHAN, BreakKind.MISSED_FILL}
+
 
 class BreakDecision(StrEnum):
     """How a break is settled.
@@ -77,5 +82,5 @@ class Break:
 
     @property
     def open(self) -> bool:
-        """Whether it still keeps a gate closed."""
+        """Whether nobody has settled it yet."""
         return self.settled_by is None

@@ -23,6 +23,14 @@ class Unresolved(VenueError):
     """Sent, outcome unknown (time-out, cut connection, 5xx, unreadable answer). Never repeat."""
 
 
+class OutOfReach(Unresolved):
+    """The venue's history does not go back so far; whole from `reaches_ms` on (venue time)."""
+
+    def __init__(self, message: str, reaches_ms: int) -> None:
+        super().__init__(message)
+        self.reaches_ms = reaches_ms
+
+
 class NotSent(VenueError):
     """Certainly not sent (no connection, local budget exhausted). Safe to send again."""
 

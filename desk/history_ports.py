@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Final, Protocol, TypeAlias
 
 from desk.identity import MarketId
-from desk.pnl import AccountMoney, EquityReading, MarketSums
+from desk.pnl import AccountMoney, MarketSums, Readings
 
 
 class Series(StrEnum):
@@ -119,9 +119,7 @@ class HistoryBook(Protocol):
     async def moneys(self, span: Span) -> Sequence[AccountMoney]:
         """Transfers and balance adjustments within a span, of every account that holds a market."""
 
-    async def readings(
-        self, venue: str, account: str, span: Span
-    ) -> tuple[EquityReading, EquityReading] | None:
+    async def readings(self, venue: str, account: str, span: Span) -> Readings | None:
         """Equity as the venue told it before a span began and before it ended; None without two.
 
         The beginning is the last word of the day before it, so that spans that follow each other

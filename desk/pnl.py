@@ -140,7 +140,7 @@ def exposure(markets: Iterable[MarketSums]) -> Decimal:
 
 
 class TieVerdict(StrEnum):
-    """Whether a period ties. UNKNOWN: an equity or a price is missing."""
+    """Whether a period ties. UNKNOWN: an equity or a price is missing, or not all of it is ours."""
 
     TIES = "ties"
     OFF = "off"
@@ -153,6 +153,18 @@ class EquityReading:
 
     equity: Decimal
     at_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Readings:
+    """Equity at both ends of a period, and what was held in it that this deployment never quoted.
+
+    What such markets make is in the equity and in none of our books.
+    """
+
+    opening: EquityReading
+    closing: EquityReading
+    foreign: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,11 +194,11 @@ class Tie:
 def tie(
     money: AccountMoney,
     markets: Sequence[MarketSums],
-    opening: EquityReading,
-    closing: EquityReading,
+    readings: Readings,
     allowed: Decimal,
 ) -> Tie:
     """Judge one account. `markets` and `money` are of the time between the two readings."""
+    opening, closing = readings.opening, readings.closing
     unpriced = [one.market.symbol for one in markets if decompose(one) is None]
     pnl = None
     if not unpriced:
@@ -199,6 +211,10 @@ def tie(
         off = residual.copy_abs() > allowed
         verdict = TieVerdict.OFF if off else TieVerdict.TIES
         reason = f"{residual:+f} is not explained, more than {allowed:f}" if off else ""
+    if readings.foreign:
+        held = ", ".join(readings.foreign)
+        verdict = TieVerdict.UNKNOWN
+        reason = f"{held} was held here and was never quoted by this deployment"
     return Tie(
         venue=money.venue,
         account=money.account,

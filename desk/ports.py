@@ -92,13 +92,19 @@ class AccountPort(Protocol):
         """Symbols in which the account holds a position, also such that we cannot trade."""
 
     async def fills(self, instrument: Instrument, since_ms: int) -> Sequence[Fill]:
-        """Own fills since a venue wall-clock time, oldest first, all pages."""
+        """Own fills since a venue wall-clock time, oldest first, all pages.
+
+        Raises OutOfReach as well, where the venue keeps no history that long.
+        """
 
     async def balance(self) -> Balance:
         """Collateral that backs quoting."""
 
-    async def payments(self, since_ms: int) -> Sequence[Payment]:
-        """Funding and transfers since a venue wall-clock time, oldest first, all pages."""
+    async def payments(self, since_ms: int, kind: PaymentKind | None = None) -> Sequence[Payment]:
+        """Funding and transfers since a venue wall-clock time, oldest first, all pages.
+
+        Of one kind, or of both. Raises OutOfReach as `fills` does.
+        """
 
     @property
     def sources(self) -> Sequence[Source]:

@@ -4,6 +4,7 @@ The rule: what happened between two reads is no difference. An order counts when
 agree, a position when no moment near the reading explains it, money when it is off twice.
 """
 
+from bisect import bisect_right
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -180,11 +181,11 @@ def authoritative(views: Sequence[SourceView]) -> SourceView | None:
     return max(views, key=lambda view: view.source.authority, default=None)
 
 
-def turns(symbols: Sequence[str], number: int, most: int) -> tuple[str, ...]:
-    """At most so many of the symbols; over the numbers every one has its turn equally often."""
+def turns(symbols: Sequence[str], after: str, most: int) -> tuple[str, ...]:
+    """At most so many of the sorted symbols: those after the one whose turn was last, round."""
     if len(symbols) <= most:
         return tuple(symbols)
-    begin = number * most % len(symbols)
+    begin = bisect_right(symbols, after)
     return tuple((*symbols, *symbols)[begin : begin + most])
 
 

@@ -96,9 +96,9 @@ async def _look(ports: KeptPorts, ended: set[Kill]) -> Sequence[Kill]:
             await ports.board.lift(kill.scope, [kill.at_ms])
             ended.add(kill)
     active = await ports.ledger.active_kills()
-    if not await ports.board.armed():
-        # Leases were forgotten with the kills: whoever died meanwhile would never be missed.
-        await ports.lost.restore(await ports.ownership.resting())
+    # An emptied Redis forgot leases with the kills: whoever died meanwhile would never be missed.
+    # At every look, for a session that opens may have put the kills back first.
+    await ports.lost.restore(await ports.ownership.resting())
     await ports.board.rearm(active)
     for kill in ports.gates.told():
         # What stands in the record is on the board by now, and comes back when it is emptied.

@@ -8,7 +8,7 @@ from temporalio.client import Client
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.service import RPCError, RPCStatusCode
 
-from activities.break_gate import closes_gate, keep_gate
+from activities.break_gate import keep_gate
 from activities.ports import ActivityPorts
 from desk.breaks import Break
 from desk.records import KillEffect
@@ -34,7 +34,7 @@ class BreakKeeper:
     async def look(self) -> None:
         """Compare once. Raises RPCError and Unavailable; the next look repeats what is missing."""
         standing = [one for one in await self._ports.breaks.standing() if self._lasts(one)]
-        await self._gates({one.found.scope for one in standing if closes_gate(one)})
+        await self._gates({one.found.scope for one in standing if one.found.kind.closes_gate})
         numbers = frozenset(one.number for one in standing)
         # All of them now and then: somebody may have ended a workflow by hand.
         everyone = self._looks % _AGAIN == 0
@@ -48,7 +48,7 @@ class BreakKeeper:
     def _lasts(self, known: Break) -> bool:
         """Not one that is being cured this moment by whoever found it."""
         age_ms = self._ports.clock.wall_ns() // NS_PER_MS - known.found.found_at_ms
-        return closes_gate(known) or age_ms > _CURED_MS
+        return known.found.kind.closes_gate or age_ms > _CURED_MS
 
     async def _gates(self, wanted: set[str]) -> None:
         kills = await self._ports.ledger.active_kills()

@@ -140,8 +140,7 @@ async def _tied(history: HistoryBook, span: Span, money: AccountMoney, tolerance
             reason="the venue's equity was not compared twice: see 'flotilla reconcile history'",
             transfers=money.transfers,
         )
-    opening, closing = readings
-    between = Span(since_ms=opening.at_ms, until_ms=closing.at_ms)
+    between = Span(since_ms=readings.opening.at_ms, until_ms=readings.closing.at_ms)
     account = (money.venue, money.account)
     markets = [
         one
@@ -152,7 +151,7 @@ async def _tied(history: HistoryBook, span: Span, money: AccountMoney, tolerance
     worth, days = exposure(markets), Decimal(between.until_ms - between.since_ms) / _DAY_MS
     told = any(one.funding for one in markets)
     untold = Decimal(0) if told else worth * tolerance.untold_bps * days / BPS
-    return tie(found[0], markets, opening, closing, tolerance.allowed(worth, untold))
+    return tie(found[0], markets, readings, tolerance.allowed(worth, untold))
 
 
 def _amounts(parts: PnlParts | None) -> tuple[Decimal | None, ...]:

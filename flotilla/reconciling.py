@@ -4,7 +4,7 @@ The one rule: what is shown is read back from the record, both sides as they wer
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -19,7 +19,7 @@ from flotilla.accounts import MAIN, accounts_with_credentials
 from flotilla.control import open_temporal
 from flotilla.failures import innermost
 from flotilla.reconciliation_schedules import comparison
-from flotilla.wiring import open_books
+from flotilla.wiring import Books, open_books
 from infra.settings import Settings
 from venues.registry import BUILDERS
 from workflows import names
@@ -61,28 +61,76 @@ def places(settings: Settings, text: str | None) -> tuple[Place, ...]:
 
     ValueError for what cannot be read, ConfigurationFault where no account has keys.
     """
-    accounts = {
-        (venue, account)
-        for venue in BUILDERS
-        for account in accounts_with_credentials(
-            [*settings.venue(venue).values, *settings.venue(venue).secrets]
-        )
-    }
+    accounts = _with_keys(settings)
     if text is None:
         if not accounts:
             raise ConfigurationFault(
                 "venue: no account has a credential here; set FLOTILLA_VENUE_<VENUE>__API_KEY_FILE"
             )
         return tuple(Place(venue=venue, account=account) for venue, account in sorted(accounts))
-    parts = text.removeprefix("market/").split("/")
-    if not all(parts) or len(parts) not in {2, 3} or parts[0] not in BUILDERS:
-        known = ", ".join(sorted(BUILDERS))
-        raise ValueError(f"'{text}' is not VENUE/ACCOUNT or a market; venues are {known}")
+    parts = _parts(text, {2, 3}, "VENUE/ACCOUNT or a market")
     if len(parts) == 3:
         return (Place(venue=parts[0], account=parts[1], symbol=parts[2]),)
     if (parts[0], parts[1]) in accounts or parts[1] == MAIN:
         return (Place(venue=parts[0], account=parts[1]),)
     return (Place(venue=parts[0], account=MAIN, symbol=parts[1]),)
+
+
+def account_named(text: str) -> Place:
+    """An account and nothing else. ValueError for what cannot be read."""
+    venue, account = _parts(text, {2}, "VENUE/ACCOUNT")
+    return Place(venue=venue, account=account)
+
+
+async def refuse_unknown(settings: Settings, books: Books, place: Place) -> None:
+    """ValueError for an account or a market that neither our settings nor any record knows.
+
+    What we have keys for, ever compared or quoted, what is held and what has a break is known.
+    """
+    venue, account, symbol = place.venue, place.account, place.symbol
+    runs = [await books.reconciliations.last(venue, account, kind.value) for kind in ReconcileKind]
+    seen = [one for one in runs if one is not None]
+    standing = await books.breaks.standing(venue, account)
+    accounts = _with_keys(settings)
+    if not (seen or standing or (venue, account) in accounts):
+        known = ", ".join(f"{one}/{name}" for one, name in sorted(accounts)) or "none"
+        raise ValueError(
+            f"there are no keys here for the account {venue}/{account} and it was never compared; "
+            f"with keys: {known}"
+        )
+    if symbol is None:
+        return
+    known_symbols = {one.found.symbol for one in standing if one.found.symbol}
+    for run in seen:
+        for side in map(json.loads, (run.ours, run.theirs)):
+            known_symbols.update(*(_part(side, part) for part in ("orders", "positions")))
+    ours = await books.ownership.exposures(venue, account, [symbol])
+    if symbol in known_symbols | {one.market.symbol for one in ours}:
+        return
+    there = ", ".join(sorted(known_symbols)) or "none yet"
+    raise ValueError(
+        f"{symbol} was never quoted, held or compared at {venue}/{account}; "
+        f"markets of the last comparison: {there}"
+    )
+
+
+def _with_keys(settings: Settings) -> set[tuple[str, str]]:
+    """Accounts that these settings bring a credential for."""
+    return {
+        (venue, account)
+        for venue in BUILDERS
+        for account in accounts_with_credentials(
+            [*settings.venue(venue).values, *settings.venue(venue).secrets]
+        )
+    }
+
+
+def _parts(text: str, counts: Collection[int], what: str) -> list[str]:
+    parts = text.removeprefix("market/").split("/")
+    if not all(parts) or len(parts) not in counts or parts[0] not in BUILDERS:
+        known = ", ".join(sorted(BUILDERS))
+        raise ValueError(f"'{text}' is not {what}; venues are {known}")
+    return parts
 
 
 async def compare_now(

@@ -20,6 +20,7 @@ from temporalio.client import (
 
 from desk.ports import AlertPort
 from flotilla.day_ties import tell_untied, tolerance_of
+from infra.postgres.alerts import PostgresAlerts
 from infra.postgres.engine import Database
 from infra.postgres.history import PostgresHistory
 from infra.postgres.partitions import MonthsKept, database_time, keep_partitions
@@ -101,7 +102,12 @@ def upkeep_of(
             drop=agreed,
         )
         tied = await tell_untied(
-            PostgresHistory(database), alerts, settings.days(), to_ms(now), tolerance_of(settings)
+            PostgresHistory(database),
+            alerts,
+            PostgresAlerts(database).told,
+            settings.days(),
+            to_ms(now),
+            tolerance_of(settings),
         )
         return f"{words(kept)}; {tied}"
 

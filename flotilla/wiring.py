@@ -162,10 +162,11 @@ async def open_kill_record(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Books:
-    """The record of comparisons and of the breaks they found."""
+    """The record of comparisons and of the breaks they found, and of what was ever ours."""
 
     reconciliations: ReconciliationBook
     breaks: BreakBook
+    ownership: OwnershipBook
 
 
 @asynccontextmanager
@@ -173,7 +174,9 @@ async def open_books(settings: Settings) -> AsyncIterator[Books]:
     """The record of comparisons and breaks alone: needs Postgres, nothing else. As `open_ports`."""
     async with _database(settings) as database:
         yield Books(
-            reconciliations=PostgresReconciliations(database), breaks=PostgresBreaks(database)
+            reconciliations=PostgresReconciliations(database),
+            breaks=PostgresBreaks(database),
+            ownership=PostgresOwnership(database),
         )
 
 

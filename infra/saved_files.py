@@ -4,6 +4,7 @@ The rule: a file appears whole or not at all and counts only with its checksum; 
 set aside for a person, never removed and never written over.
 """
 
+import errno
 import fcntl
 import os
 import time
@@ -24,6 +25,8 @@ _HOURLY: Final = "state.hourly"
 _HOUR_MS: Final = 3_600_000
 _LARGEST: Final = 16_000_000
 _PAUSE_S: Final = 0.02
+# These say that this process or machine is short of something, and nothing about a file.
+_SHORTAGE: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 
 
 class SavedFolder:
@@ -53,7 +56,10 @@ class SavedFolder:
                 _replace(folder / _HOURLY, packed, now_ms)
 
     def load(self, market: MarketId) -> tuple[KeptCopy, ...]:
-        """What there is, the newest first; none for a market without any."""
+        """What there is, the newest first; none for a market without any.
+
+        OSError when the machine cannot read any file now.
+        """
         found: list[KeptCopy] = []
         for name in (_NEWEST, _HOURLY):
             path = market_folder(self._folder, market) / name
@@ -61,9 +67,13 @@ class SavedFolder:
                 _, content = _read(path)
             except FileNotFoundError:
                 continue
-            except (OSError, ValueError) as error:
-                said = error.strerror if isinstance(error, OSError) else str(error)
-                found.append(KeptCopy(name=name, path=str(path), damaged=said or "unreadable"))
+            except OSError as error:
+                if error.errno in _SHORTAGE:
+                    raise
+                said = error.strerror or "unreadable"
+                found.append(KeptCopy(name=name, path=str(path), damaged=said))
+            except ValueError as error:
+                found.append(KeptCopy(name=name, path=str(path), damaged=str(error)))
             else:
                 found.append(KeptCopy(name=name, path=str(path), content=content))
         return tuple(found)

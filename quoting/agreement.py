@@ -10,13 +10,17 @@ from desk.instrument import Instrument
 from desk.orders import Fill
 from desk.ports import LedgerReader, Venue
 from desk.records import LedgerFacts
+from quoting.reach import fills_in_reach
 
 _TRIES = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StandDownReport:
-    """What was verified. Positions are signed lots; fills count the market's whole history."""
+    """What was verified. Positions are signed lots.
+
+    Fills count the market's whole history, as far back as the venue lists it.
+    """
 
     venue_open_orders: int
     venue_position: int
@@ -40,15 +44,18 @@ async def agree(
 ) -> StandDownReport:
     """Book what is missing from the venue's history, then compare fill by fill.
 
-    The history is read whole, so that the first fill is checked as well as the last. `booked` is
-    given it where something was missing.
+    The history is read whole, so that the first fill is checked as well as the last; where the
+    venue lists less, what it lists. `booked` is given it where something was missing.
     """
+    since_ms = 0
     for attempt in range(_TRIES):
         beat()
-        history = await venue.account.fills(instrument, 0)
+        history, since_ms = await fills_in_reach(venue, instrument, since_ms)
         if await ledger.book_fills(market, history):
             booked(history)
-        report = await look(market, instrument, venue, ledger, life_epoch=life_epoch)
+        report = await look(
+            market, instrument, venue, ledger, life_epoch=life_epoch, since_ms=since_ms
+        )
         if report.ledger_equals_venue:
             return report
         await asyncio.sleep(0.2 * 2**attempt)
@@ -62,10 +69,11 @@ async def look(
     ledger: LedgerReader,
     *,
     life_epoch: int,
+    since_ms: int = 0,
 ) -> StandDownReport:
-    """Compare fill by fill and lot by lot; reads only."""
-    theirs = await venue.account.fills(instrument, 0)
-    ours = await ledger.fills(market)
+    """Compare fill by fill since a time, and lot by lot; reads only."""
+    theirs, since_ms = await fills_in_reach(venue, instrument, since_ms)
+    ours = await ledger.fills(market, since_ms)
     facts = await ledger.facts(market, life_epoch)
     position = await venue.account.position(instrument)
     difference = _difference(theirs, ours, facts, position.lots)
@@ -74,7 +82,7 @@ async def look(
         venue_position=position.lots,
         ledger_position=facts.position,
         venue_fills=len(theirs),
-        ledger_fills=facts.fills,
+        ledger_fills=len(ours) if since_ms else facts.fills,
         ledger_equals_venue=not difference,
         difference=difference,
         pnl=facts.cash - facts.fees + facts.funding if facts.position == 0 else None,

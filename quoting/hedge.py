@@ -22,6 +22,7 @@ from desk.units import Lots, Side
 from quoting.clearing import clear
 from quoting.journal import record_answer, record_over, record_sent
 from quoting.opening import overlap_start_ms
+from quoting.reach import fills_in_reach
 from quoting.taking import read_book, taking_price
 
 _TRIES = 5
@@ -97,7 +98,8 @@ async def read_books(
     facts = await ledger.facts(market, 0)
     since_ms = overlap_start_ms(facts)
     for attempt in range(_TRIES):
-        await ledger.book_fills(market, await venue.account.fills(instrument, since_ms))
+        fills, since_ms = await fills_in_reach(venue, instrument, since_ms)
+        await ledger.book_fills(market, fills)
         position = (await ledger.facts(market, 0)).position
         read_ns = clock.monotonic_ns()
         venue_position = (await venue.account.position(instrument)).lots

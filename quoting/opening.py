@@ -14,6 +14,7 @@ from desk.orders import Fill
 from desk.ports import Clock, LedgerReader, Venue
 from desk.records import LedgerFacts
 from quoting.clearing import clear
+from quoting.reach import fills_in_reach
 
 _TRIES = 4
 _OVERLAP_MS = 60_000
@@ -57,7 +58,7 @@ async def open_books(
     known: frozenset[str] = frozenset()
     for attempt in range(_TRIES):
         beat()
-        fills = await venue.account.fills(instrument, since_ms)
+        fills, since_ms = await fills_in_reach(venue, instrument, since_ms)
         known |= {fill.trade_id for fill in fills}
         backfilled += await ledger.book_fills(market, fills)
         facts = await ledger.facts(market, life_epoch)

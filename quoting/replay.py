@@ -54,7 +54,7 @@ class ReplayVerdict:
 
     `decisions` counts actions, `compared` the steps whose decisions were compared. `short` says why
     the journal ends before its session did (a crash, frames lost), `damaged` why the rest of it
-    cannot be read; both are empty when it is whole.
+    cannot be read; both are empty when it is whole. `lost`: the session went on untraced.
     """
 
     journal: str
@@ -71,11 +71,12 @@ class ReplayVerdict:
     first: Difference | None
     short: str
     damaged: str
+    lost: bool = False
 
     @property
     def identical(self) -> bool:
         """Whether every decision was read and reproduced."""
-        return self.first is None and not self.damaged
+        return self.first is None and not self.damaged and not self.lost
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,8 +90,10 @@ class Replayed:
 
     @property
     def same(self) -> bool:
-        """Whether both are the same decision."""
-        return self.decided == self.step.decided and bool(self.failed) == bool(self.step.failed)
+        """Whether both are the same decision, or the same kind of failure."""
+        # What an exception says may hold what no replay can give again, such as an address.
+        failures = _name_of(self.failed) == _name_of(self.step.failed)
+        return failures and self.decided == self.step.decided
 
     @property
     def actions(self) -> tuple[Decided, ...]:
@@ -123,7 +126,7 @@ class Replay:
         self.loop = MarketLoop(change(replace(self.head.setup, day=day)), self._permit)
         self._short = "the session did not end in good order"
         self._damaged = ""
-        self._over = False
+        self._lost = self._over = False
         self._steps = 0
         self.last_ns = self.head.began_ns
 
@@ -136,6 +139,11 @@ class Replay:
     def damaged(self) -> str:
         """Why the journal could not be read to its end, once it was read."""
         return self._damaged or self._journal.damaged
+
+    @property
+    def lost(self) -> bool:
+        """Whether frames of the session were never kept, once it was read."""
+        return self._lost
 
     @property
     def short(self) -> str:
@@ -161,7 +169,8 @@ class Replay:
             case Step() if not self._damaged and not self._misses(frame):
                 return self._step(frame)
             case Lost():
-                self._over, self._short = True, f"frames lost: {frame.why}"
+                self._lost = self._over = True
+                self._short = f"frames lost: {frame.why}"
             case Ended() if not self._damaged:
                 self._over, self._short = True, ""
                 if frame.steps != self._steps:
@@ -235,6 +244,7 @@ class _Count:
             first=self._first,
             short="" if self._first else self._replay.short,
             damaged=self._replay.damaged,
+            lost=self._replay.lost,
         )
 
 
@@ -301,6 +311,10 @@ def _day(head: Head) -> MarketDay | None:
     day = MarketDay(setup.market, setup.limits.daily_loss, head.day.day, head.day.facts)
     put_day(day, head.day)
     return day
+
+
+def _name_of(failed: str) -> str:
+    return failed.partition(" ")[0]
 
 
 def _difference(one: Replayed) -> Difference:

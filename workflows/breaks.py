@@ -56,6 +56,7 @@ class BreakWorkflow:
         self._asked: list[SettleBreak] = []
         self._look_now = False
         self._rule_again_s = 0
+        self._found = carried.found
         self._known: Break | None = None
         self._rule: BreakRule | None = None
 
@@ -89,10 +90,23 @@ class BreakWorkflow:
             summary=f"is break {self._start.number} open, and its gate closed",
         )
         first, self._known, self._rule = self._known is None, look.known, look.rule
-        if first or not look.known.open:
+        another = self._found is not None and self._found != look.known.found
+        if another:
+            self._begin_again()
+        self._found = look.known.found
+        if first or another or not look.known.open:
             self._mark(look.known)
         self._show()
         return look.known
+
+    def _begin_again(self) -> None:
+        """A record that was set back gave this number to another difference: nobody was told."""
+        self._told, self._alarms = False, 0
+        self._rule_tried, self._rule_again_s = False, 0
+        self._note("the record was set back: from here on this number is another difference")
+        for asked in self._asked:
+            self._refuse(f"{asked.by}: not settled: this number is another difference by now")
+        self._asked.clear()
 
     async def _rest(self, known: Break) -> None:
         """Until somebody says something, or something is due."""
@@ -129,6 +143,7 @@ class BreakWorkflow:
             decision=asked.chosen,
             by=asked.by,
             reason=asked.reason,
+            found=known.found,
             price=asked.price,
         )
         await self._decide(request)
@@ -141,6 +156,7 @@ class BreakWorkflow:
             decision=self._rule.decision,
             by=f"rule {self._rule.name}",
             reason=f"open for {self._age_s(known)} s, as the rule says",
+            found=known.found,
             largest=self._rule.largest,
         )
         self._rule_tried = await self._decide(request)
@@ -242,6 +258,7 @@ class BreakWorkflow:
             alarms=self._alarms,
             refused=self._refused,
             rule_tried=self._rule_tried,
+            found=self._found,
             history=tuple(self._history),
         )
         workflow.continue_as_new(self._start.model_copy(update={"carried": carried}))

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from desk.breaks import BreakDecision
+from desk.breaks import BreakDecision, FoundBreak
 from workflows.messages import Message, Money, Name
 
 
@@ -61,12 +61,16 @@ class BreakEvent(Message):
 
 
 class CarriedBreak(Message):
-    """What one run hands to the next at continue-as-new. Not for people."""
+    """What one run hands to the next at continue-as-new. Not for people.
+
+    `found` is what the number stood for: a record that was set back gives it to something else.
+    """
 
     told: bool = False
     alarms: int = 0
     refused: int = 0
     rule_tried: bool = False
+    found: FoundBreak | None = None
     history: tuple[BreakEvent, ...] = ()
 
 

@@ -2,9 +2,11 @@
 
 from datetime import UTC, datetime
 
+from desk.breaks import BreakKind
 from workflows.breaks_messages import BreakStatus
 
 _SHOWN = 12
+_NO_GATE = "no gate is closed over it"
 _RUNBOOK = "docs/runbooks/break.md"
 _WHAT_TO_DO = """### What to do
 See what happened ({runbook}). Then settle it with signal `settle`:
@@ -15,6 +17,9 @@ See what happened ({runbook}). Then settle it with signal `settle`:
   still there is found again.
 
 Or `flotilla breaks settle {number} --take venue|recheck --by NAME --reason WHY`."""
+_CURED = """### What to do
+No gate is closed over it. Every comparison tries to do away with it, and settles it when both sides
+agree. What still does not go is a person's, on the venue's own page: see {runbook}."""
 
 
 def break_page(status: BreakStatus) -> str:
@@ -45,22 +50,30 @@ def break_page(status: BreakStatus) -> str:
 def alarm_text(status: BreakStatus, hours: int) -> str:
     """One sentence for a person about a break that is still open."""
     since = f", open for {hours} h" if hours else ""
+    held = f"{status.scope} is held until it is settled"
     return (
         f"break {status.number} ({status.kind.replace('_', ' ')}){since}: {status.text}; "
-        f"{status.scope} is held until it is settled; see {_RUNBOOK}"
+        f"{held if _closes_gate(status) else _NO_GATE}; see {_RUNBOOK}"
     )
 
 
 def _headline(status: BreakStatus) -> str:
     if status.open:
-        return f"{status.kind.replace('_', ' ')}, nothing is quoted there until it is settled"
+        held = "nothing is quoted there until it is settled"
+        so = held if _closes_gate(status) else _NO_GATE
+        return f"{status.kind.replace('_', ' ')}, {so}"
     return f"settled by {status.settled_by} ({status.decision})"
+
+
+def _closes_gate(status: BreakStatus) -> bool:
+    return BreakKind(status.kind).closes_gate
 
 
 def _what_to_do(status: BreakStatus) -> list[str]:
     if not status.open:
         return ["### Settled", status.reason, ""]
-    lines = [_WHAT_TO_DO.format(number=status.number, runbook=_RUNBOOK), ""]
+    what = _WHAT_TO_DO if _closes_gate(status) else _CURED
+    lines = [what.format(number=status.number, runbook=_RUNBOOK), ""]
     if status.rule:
         lines += [f"Written rule: {status.rule}.", ""]
     return lines

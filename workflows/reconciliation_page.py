@@ -35,6 +35,8 @@ def _headline(report: ReconciliationReport) -> str:
         return "could not be compared"
     if report.breaks:
         return f"{len(report.breaks)} breaks are open"
+    if report.trouble:
+        return "not compared in full"
     return "settled by rule" if report.found else "both sides agree"
 
 

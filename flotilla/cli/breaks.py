@@ -30,7 +30,7 @@ def breaks() -> None:
 @click.option("--all", "settled", is_flag=True, help="Settled ones too, newest first.")
 @json_option
 def list_(*, settled: bool, as_json: bool) -> None:
-    """List what is open: nothing is quoted there until it is settled."""
+    """List what is open; 'flotilla kills' shows where nothing is quoted until it is settled."""
     found = asyncio.run(listed_breaks(settled=settled, limit=_SHOWN))
     if as_json:
         emit_json([_as_json(one) for one in found])

@@ -1,10 +1,13 @@
 """`flotilla reconcile`: compare accounts with our books now, and read every comparison ever made.
 
-The one rule: while a break is open at what was asked for, the exit code says so.
+The one rule: the exit code says when a break is open at what was asked for, when not all of it
+could be compared, and when nobody ever heard of it.
 """
 
 import asyncio
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -18,9 +21,11 @@ from flotilla.moments import read_moment
 from flotilla.reconciling import (
     Comparison,
     Place,
+    account_named,
     compare_now,
     past_runs,
     places,
+    refuse_unknown,
     side_by_side,
 )
 from flotilla.wiring import open_books
@@ -72,7 +77,10 @@ def reconcile() -> None:
 @click.argument("place", required=False, metavar="[MARKET | VENUE/ACCOUNT]")
 @json_option
 def now(place: str | None, *, as_json: bool) -> int:
-    """Compare now, and show both sides. Exit code 3 while a break is open there."""
+    """Compare now, and show both sides.
+
+    Exit code 3 while a break is open there, 1 when not everything could be compared.
+    """
     return asyncio.run(_now(place, as_json=as_json))
 
 
@@ -109,7 +117,11 @@ def history(
 
 async def _now(text: str | None, *, as_json: bool) -> int:
     settings = load_settings()
-    wanted = _places(text)
+    with _usage("MARKET"):
+        wanted = places(settings, text)
+        if text is not None:
+            async with open_books(settings) as books:
+                await refuse_unknown(settings, books, wanted[0])
     done = [(place, *await compare_now(settings, place)) for place in wanted]
     standing = [one for _, _, found in done for one in found]
     if as_json:
@@ -121,15 +133,17 @@ async def _now(text: str | None, *, as_json: bool) -> int:
             talk(f"break {one.number} is open at {one.found.scope}: {one.found.text}")
     if standing:
         return REFUSED
-    blind = any(not one.report.at_ms for _, compared, _ in done for one in compared)
-    return FAILED if blind else 0
+    reports = [one.report for _, compared, _ in done for one in compared]
+    return FAILED if any(not one.at_ms or one.trouble for one in reports) else 0
 
 
-def _places(text: str | None) -> tuple[Place, ...]:
+@contextmanager
+def _usage(about: str) -> Iterator[None]:
+    """A name that cannot be meant is a mistake of whoever typed it."""
     try:
-        return places(load_settings(), text)
+        yield
     except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="MARKET") from None
+        raise click.BadParameter(str(error), param_hint=about) from None
 
 
 async def _history(
@@ -141,8 +155,12 @@ async def _history(
     *,
     everything: bool,
 ) -> list[ReconciliationRun]:
-    place = None if account is None else _places(account)[0]
-    async with open_books(load_settings()) as books:
+    settings, place = load_settings(), None
+    async with open_books(settings) as books:
+        if account is not None:
+            with _usage("--account"):
+                place = account_named(account)
+                await refuse_unknown(settings, books, place)
         found = await past_runs(
             books.reconciliations,
             place,
@@ -163,7 +181,7 @@ def _show(place: Place, compared: tuple[Comparison, ...]) -> None:
             f"{report.requests} venue requests"
         )
         if report.trouble:
-            talk(f"  {report.trouble}")
+            talk(f"  not compared in full: {report.trouble}")
         for text in report.differences:
             talk(f"  {text}")
         if one.run is not None:

@@ -55,7 +55,7 @@ def replay(
     A market's folder stands for its newest session.
 
     Exit code 0: every decision is the same. 1: one differs. 2: the journal cannot be read, or not
-    to its end.
+    to its end, or the session went on after frames were lost.
     """
     try:
         if client_order_id is not None:
@@ -68,7 +68,7 @@ def replay(
     _say(verdict)
     if verdict.first is not None:
         return 1
-    return _UNREADABLE if verdict.damaged else 0
+    return 0 if verdict.identical else _UNREADABLE
 
 
 def _say(verdict: ReplayVerdict) -> None:
@@ -83,6 +83,8 @@ def _say(verdict: ReplayVerdict) -> None:
         _say_difference(verdict.first, counted)
     elif verdict.damaged:
         talk(f"identical as far as it can be read, and no proof of the rest: {counted}")
+    elif verdict.lost:
+        talk(f"identical up to where frames were lost, and no proof of the rest: {counted}")
     else:
         talk(f"identical{' up to there' if verdict.short else ''}: {counted}")
     if verdict.short:

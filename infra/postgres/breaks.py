@@ -18,14 +18,15 @@ from infra.postgres.times import to_ms, to_time
 
 # A finding that comes again, as of an activity that is repeated, is not a new break because the
 # first one was settled meanwhile; nor is what somebody read before a person or a written rule
-# decided on it.
+# decided on it. Sights are dated by whoever looked: one of a clock that runs ahead counts until the
+# settlement at most, or a difference that stands would be old news for as long as it ran ahead.
 _OLD_NEWS: Final = text("""
 SELECT * FROM breaks
 WHERE venue = :venue AND account = :account AND kind = :kind
     AND COALESCE(symbol, '') = COALESCE(CAST(:symbol AS text), '')
     AND settled_at IS NOT NULL
     AND (
-        last_seen_at > :found_at
+        LEAST(last_seen_at, settled_at) > :found_at
         OR (last_seen_at = :found_at AND text = :text)
         OR (decision <> 'rule' AND settled_at >= :found_at)
     )
@@ -77,8 +78,9 @@ class PostgresBreaks:
     async def open(self, found: FoundBreak) -> Break:
         """Record a break, or note that the one already open was seen again; the one on record.
 
-        A finding older than the last sight of a settled break or than the decision on it, or that
-        very sight told again, opens nothing: the break comes back as it was settled.
+        A finding older than the last sight of a settled break (by the settlement at the latest) or
+        than the decision on it, or that very sight told again, opens nothing: the break comes back
+        as it was settled.
         """
         given = {
             "venue": found.venue,

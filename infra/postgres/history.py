@@ -3,6 +3,7 @@
 The rule: every read is one short transaction over an index, however long the past is.
 """
 
+import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -13,10 +14,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from desk.history_ports import FIELDS, Line, Series, Span
 from desk.identity import MarketId
-from desk.pnl import AccountMoney, EquityReading, Holding, MarketSums
+from desk.pnl import AccountMoney, EquityReading, Holding, MarketSums, Readings
 from infra.postgres.control import place
 from infra.postgres.engine import Database
-from infra.postgres.history_sql import MARKETS, MONEYS, PAGES, PNL, READINGS
+from infra.postgres.history_sql import FOREIGN, MARKETS, MONEYS, PAGES, PNL, READINGS
 from infra.postgres.times import to_ms, to_time
 
 PAGE: Final = 5_000
@@ -86,16 +87,20 @@ class PostgresHistory:
             for row in await self._rows(MONEYS, _times(span))
         )
 
-    async def readings(
-        self, venue: str, account: str, span: Span
-    ) -> tuple[EquityReading, EquityReading] | None:
+    async def readings(self, venue: str, account: str, span: Span) -> Readings | None:
         """Equity as the venue told it before a span began and before it ended."""
         since, until = to_time(span.since_ms), to_time(span.until_ms)
         given = {"venue": venue, "account": account, "since": since, "until": until}
         rows = await self._rows(READINGS, {**given, "earliest": since - timedelta(days=1)})
         if not rows or rows[0].began_at >= rows[-1].began_at:
             return None
-        return _reading(rows[0]), _reading(rows[-1])
+        ends = {"first": rows[0].began_at, "last": rows[-1].began_at}
+        held = await self._rows(FOREIGN, {"venue": venue, "account": account, **ends})
+        return Readings(
+            opening=_reading(rows[0]),
+            closing=_reading(rows[-1]),
+            foreign=tuple(json.loads(held[0].symbols)) if held else (),
+        )
 
     async def _of(self, series: Series, market: MarketId | None) -> Sequence[MarketId]:
         return await self.markets(series) if market is None else (market,)
@@ -149,4 +154,5 @@ def _holding(quantity: Decimal, mid: Decimal | None, at: datetime | None) -> Hol
 
 
 def _reading(row: Any) -> EquityReading:
-    return EquityReading(equity=Decimal(row.equity), at_ms=to_ms(row.began_at))
+    read_ms = to_ms(row.began_at) if row.read_ms is None else int(row.read_ms)
+    return EquityReading(equity=Decimal(row.equity), at_ms=read_ms)

@@ -179,13 +179,14 @@ ORDER BY a.venue, a.account
 """)
 
 _READING: Final = """
-    SELECT began_at, CAST(theirs AS jsonb) ->> 'equity' AS equity
+    SELECT began_at, CAST(theirs AS jsonb) ->> 'equity' AS equity,
+           CAST(theirs AS jsonb) ->> 'equity_at_ms' AS read_ms
     FROM reconciliations
     WHERE venue = :venue AND account = :account AND kind = 'account' AND trouble = ''
         AND theirs LIKE '%"equity"%' AND CAST(theirs AS jsonb) ->> 'equity' IS NOT NULL"""
 
 READINGS: Final = text(f"""
-SELECT began_at, equity FROM (
+SELECT began_at, equity, read_ms FROM (
     (SELECT 1 AS choice, * FROM ({_READING} AND began_at >= :earliest AND began_at < :since
         ORDER BY began_at DESC LIMIT 1) AS before)
     UNION ALL
@@ -196,3 +197,11 @@ SELECT began_at, equity FROM (
         ORDER BY began_at DESC LIMIT 1) AS last)
 ) AS found ORDER BY choice
 """)  # noqa: S608 - constants of ours
+
+FOREIGN: Final = text("""
+SELECT CAST(ours AS jsonb) ->> 'foreign' AS symbols FROM reconciliations
+WHERE venue = :venue AND account = :account AND kind = 'account'
+    AND began_at >= :first AND began_at <= :last
+    AND ours LIKE '%"foreign"%' AND CAST(ours AS jsonb) ->> 'foreign' IS NOT NULL
+ORDER BY began_at DESC LIMIT 1
+""")

@@ -348,7 +348,11 @@ async def test_a_position_in_a_market_that_was_never_ours_is_no_break(open_desk:
         desk.venue.engine.tampering.set_position("main", "ETH-PERP", 7, against=CROWD, told=True)
         report = await reconcile(desk, ACCOUNT)
         assert (report.found, report.standing) == (0, ())
-        assert "never quoted" in json.loads((await last(desk, ACCOUNT)).ours)["not_judged"]
+        run = await last(desk, ACCOUNT)
+        ours, theirs = json.loads(run.ours), json.loads(run.theirs)
+        assert "never quoted" in ours["not_judged"]
+        assert ours["foreign"] == ["ETH-PERP"]
+        assert run.began_ms <= theirs["equity_at_ms"] <= run.ended_ms
 
 
 # --- equity ------------------------------------------------------------------------------------

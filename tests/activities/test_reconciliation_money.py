@@ -65,8 +65,8 @@ async def telling(
     """The same desk, whose venue lists payments; something happens before it tells the balance."""
 
     def change(venue: Any) -> Any:
-        async def payments(since_ms: int) -> Sequence[Payment]:
-            return [one for one in listed if one.paid_at_ms >= since_ms]
+        async def payments(since_ms: int, kind: PaymentKind) -> Sequence[Payment]:
+            return [one for one in listed if one.kind is kind and one.paid_at_ms >= since_ms]
 
         async def balance() -> Any:
             meanwhile()

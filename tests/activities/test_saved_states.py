@@ -1,12 +1,19 @@
 """A saved state is believed while it can be this market's, and no copy that cannot is lost."""
 
+import errno
+import os
 from dataclasses import replace
 from decimal import Decimal
 
 import pytest
+from temporalio.exceptions import ApplicationError
 
+from activities.market import MarketActivities
 from desk.breaks import BreakDecision, BreakKind
+from desk.identity import MarketId
 from desk.lifecycle import SessionReason
+from desk.state_ports import KeptCopy
+from infra.saved_files import SavedFolder
 from quoting.saved_state import write_state
 from tests.activities.conftest import MARKET, OpenDesk
 from tests.activities.test_breaks import settle
@@ -112,6 +119,30 @@ async def test_with_no_whole_copy_the_market_waits_for_a_person(open_desk: OpenD
         assert len(await breaks(desk)) == 1
         assert not (await settle(desk, known, BreakDecision.RECHECK)).refused
         assert (await quote(desk, 1)).reason is SessionReason.WINDOW
+
+
+class Exhausted(SavedFolder):
+    """Saved states that a process without file descriptors cannot read."""
+
+    def load(self, market: MarketId) -> tuple[KeptCopy, ...]:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE), market.symbol)
+
+
+async def test_a_process_that_can_read_nothing_now_tries_again_and_calls_nothing_damaged(
+    open_desk: OpenDesk,
+) -> None:
+    async with open_desk() as real:
+        await quote(real, 1)
+        before = [one.read_bytes() for one in files(real)]
+        folder = real.state_dir.parent / "data" / "saved"
+        ports = replace(real.ports, saved=Exhausted(folder))
+        desk = replace(real, ports=ports, activities=MarketActivities(ports))
+        with pytest.raises(ApplicationError, match="could not be read: Too many open") as failed:
+            await quote(desk, 1)
+        assert (failed.value.type, failed.value.non_retryable) == ("Unavailable", False)
+        assert await breaks(real) == ()
+        assert [one.read_bytes() for one in files(real)] == before
+        assert (await quote(real, 1)).reason is SessionReason.WINDOW
 
 
 async def test_a_peak_that_postgres_lost_still_counts(open_desk: OpenDesk) -> None:

@@ -16,6 +16,7 @@ from desk.pnl import (
     Holding,
     MarketSums,
     PnlParts,
+    Readings,
     TieVerdict,
     decompose,
     exposure,
@@ -34,9 +35,9 @@ BTC = Instrument(
     multiplier=Decimal(2),
 )
 EXACT = Context(prec=80)
-OPENING, CLOSING = (
-    EquityReading(equity=Decimal(1000), at_ms=0),
-    EquityReading(equity=Decimal(1010), at_ms=86_400_000),
+READINGS = Readings(
+    opening=EquityReading(equity=Decimal(1000), at_ms=0),
+    closing=EquityReading(equity=Decimal(1010), at_ms=86_400_000),
 )
 
 amounts = st.decimals(min_value=-1000, max_value=1000, places=18)
@@ -190,7 +191,7 @@ def test_a_day_ties_exactly_when_equity_moved_by_pnl_and_transfers(
     markets = [MarketSums(market=MARKET, cash=made - 1, fees=Decimal(-1))]
     money = AccountMoney(venue="ocx", account="main", transfers=paid_in, adjustments=Decimal(3))
     closing = EquityReading(equity=1000 + made + paid_in + 3 + residual, at_ms=1)
-    found = tie(money, markets, OPENING, closing, Decimal(5))
+    found = tie(money, markets, replace(READINGS, closing=closing), Decimal(5))
     assert found.residual == residual
     assert found.pnl == made + 3
     assert found.flagged == (abs(residual) > 5)
@@ -199,14 +200,23 @@ def test_a_day_ties_exactly_when_equity_moved_by_pnl_and_transfers(
 
 def test_a_transfer_is_no_pnl() -> None:
     money = AccountMoney(venue="ocx", account="main", transfers=Decimal(10))
-    assert not tie(money, [], OPENING, CLOSING, Decimal(0)).flagged
-    assert tie(replace(money, transfers=Decimal(0)), [], OPENING, CLOSING, Decimal(9)).flagged
+    assert not tie(money, [], READINGS, Decimal(0)).flagged
+    assert tie(replace(money, transfers=Decimal(0)), [], READINGS, Decimal(9)).flagged
+
+
+@pytest.mark.parametrize("paid_in", [0, 10])
+def test_a_day_that_not_only_our_markets_made_is_not_judged(paid_in: int) -> None:
+    money = AccountMoney(venue="ocx", account="main", transfers=Decimal(paid_in))
+    found = tie(money, [], replace(READINGS, foreign=("ETH-PERP", "SOL-PERP")), Decimal(1))
+    assert found.verdict is TieVerdict.UNKNOWN
+    assert found.reason.startswith("ETH-PERP, SOL-PERP was held here and was never quoted")
+    assert found.residual == 10 - paid_in
 
 
 def test_a_day_without_a_price_is_flagged_by_name() -> None:
     held = MarketSums(market=MARKET, closing=Holding(quantity=Decimal(1)))
     money = AccountMoney(venue="ocx", account="main")
-    found = tie(money, [held], OPENING, CLOSING, Decimal(1000))
+    found = tie(money, [held], READINGS, Decimal(1000))
     assert (found.verdict, found.flagged) == (TieVerdict.UNKNOWN, True)
     assert found.reason == "no price is known of BTC-PERP"
 

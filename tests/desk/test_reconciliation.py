@@ -192,11 +192,19 @@ def test_lots_are_read_as_base_units_where_the_market_is_listed() -> None:
 
 
 @given(st.integers(1, 40), st.integers(1, 10))
-def test_every_market_has_its_turn(count: int, most: int) -> None:
+def test_every_market_has_its_turn_in_as_few_runs_as_there_can_be(count: int, most: int) -> None:
     symbols = [f"S{number:02}" for number in range(count)]
-    runs = [turns(symbols, number, most) for number in range(count)]
-    assert all(len(one) == min(count, most) for one in runs)
-    assert {symbol for one in runs for symbol in one} == set(symbols)
+    seen, last = [turns(symbols, "", most)], ""
+    for _ in range((count - 1) // most):
+        last = seen[-1][-1]
+        seen.append(turns(symbols, last, most))
+    assert all(len(one) == min(count, most) for one in seen)
+    assert {symbol for one in seen for symbol in one} == set(symbols)
+
+
+def test_a_turn_goes_on_behind_a_market_that_is_gone() -> None:
+    assert turns(["A", "C", "D"], "B", 2) == ("C", "D")
+    assert turns(["A", "C", "D"], "D", 2) == ("A", "C")
 
 
 # --- sources -----------------------------------------------------------------------------------

@@ -31,6 +31,7 @@ from infra.redis.kill_board import RedisKillBoard
 from infra.redis.leases import RedisLeases
 from quoting.gates import Gates
 from quoting.lifting import lift_kills
+from quoting.permission import standing_kills
 
 pytestmark = pytest.mark.services
 
@@ -174,6 +175,19 @@ async def test_an_emptied_redis_is_told_whose_orders_rest(
         await redis.flushdb()
         await until(ports.board.armed)
     assert await ports.lost.expired() == ()
+
+
+async def test_leases_come_back_though_a_session_put_the_kills_back_first(
+    ports: Ports, database: Database, redis: Redis
+) -> None:
+    await ports.ledger.open_epoch(MARKET, "worker/1", "run")
+    await database.transaction(lambda c: write_batch(c, order("resting")))
+    await redis.flushdb()
+    other = MarketId("ocx", "main", "ETH-PERP")
+    assert not await standing_kills(ports.board, ports.ledger, other)
+    assert await ports.board.armed()
+    async with keeping(ports):
+        await until(ports.lost.expired)
 
 
 async def test_a_market_that_is_held_again_is_not_taken_for_lost(

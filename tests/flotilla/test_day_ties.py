@@ -29,10 +29,16 @@ class Told:
         assert (market, severity) == (None, "warning")
         self.texts.append(text)
 
+    async def told(self, beginning: str, since_ms: int) -> bool:
+        assert since_ms == DAY_MS + 24 * HOUR_MS, "nobody could be told before the day was over"
+        return any(one.startswith(beginning) for one in self.texts)
 
-async def judged(database: Database, told: Told, tolerance: Tolerance = ONE) -> str:
-    history = PostgresHistory(database)
-    return await tell_untied(history, told, DayRule(), NEXT_MORNING_MS, tolerance)
+
+async def judged(
+    database: Database, told: Told, tolerance: Tolerance = ONE, *, days_late: int = 0
+) -> str:
+    history, now_ms = PostgresHistory(database), NEXT_MORNING_MS + days_late * 24 * HOUR_MS
+    return await tell_untied(history, told, told.told, DayRule(), now_ms, tolerance)
 
 
 @pytest.mark.services
@@ -57,5 +63,24 @@ async def test_a_day_is_told_when_it_is_off_and_not_otherwise(database_url: str)
             "+1.625 is not explained, more than 1"
         )
         assert (await judged(database, told, Tolerance(amount=Decimal(2)))).endswith("ties")
+    finally:
+        await database.close()
+
+
+@pytest.mark.services
+async def test_a_day_whose_round_did_not_come_is_told_by_a_later_one_and_only_once(
+    database_url: str,
+) -> None:
+    await upgrade(database_url)
+    database, told = open_database(database_url), Told()
+    try:
+        await traded(database)
+        await compared(database, DAY_MS - 60_000, "1000")
+        await compared(database, DAY_MS + 24 * HOUR_MS - 1, "1055")
+        await judged(database, told, days_late=7)
+        assert told.texts == [], "so long ago nobody looks"
+        for days_late in (6, 2, 0):
+            await judged(database, told, days_late=days_late)
+            assert len(told.texts) == 1
     finally:
         await database.close()

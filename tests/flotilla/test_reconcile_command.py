@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections import deque
 from pathlib import Path
 from uuid import uuid4
 
@@ -12,9 +13,17 @@ from temporalio.client import Client
 from desk.book_ports import ReconciliationRun
 from desk.breaks import BreakKind, FoundBreak
 from desk.errors import ConfigurationFault
+from desk.identity import MarketId
 from flotilla.cli.reconcile import reconcile
-from flotilla.reconciling import Place, compare_now, past_runs, places, side_by_side
-from flotilla.wiring import Books, open_books
+from flotilla.reconciling import (
+    Place,
+    compare_now,
+    past_runs,
+    places,
+    refuse_unknown,
+    side_by_side,
+)
+from flotilla.wiring import Books, open_books, open_ledger
 from infra.settings import Settings, load_settings
 from infra.temporal.search_attributes import SEARCH_ATTRIBUTES, ensure_search_attributes
 from infra.venue_settings import venue_settings
@@ -188,6 +197,70 @@ async def test_a_break_open_at_the_place_is_told(
     assert [one.number for one in standing] == [opened]
     assert found[0].run is None, "the script records nothing"
     assert compared().run_id == found[0].report.run_id
+
+
+@pytest.mark.services
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (("ocx/BTC-PREP",), "BTC-PREP was never quoted, held or compared at ocx/main; markets of "),
+        (("ocx/mian",), "comparison: BTC-PERP, ETH-PERP"),
+        (("ocx/mian/BTC-PERP",), "no keys here for the account ocx/mian and it was never compared"),
+        (("history", "--account", "ocx/mian"), "with keys: ocx/main"),
+        (("history", "--account", "ocx/main/BTC-PERP"), "is not VENUE/ACCOUNT; venues are "),
+    ],
+)
+async def test_a_name_that_nobody_ever_heard_of_is_refused(
+    settings: Settings, database_url: str, tmp_path: Path, given: tuple[str, ...], words: str
+) -> None:
+    """Else a letter wrong would say that all is well while a break is open."""
+    async with open_books(settings) as books:
+        await books.reconciliations.record(run_of(1))
+        await _open(books, "BTC-PERP")
+    keys = {"FLOTILLA_DATABASE_URL": database_url, "FLOTILLA_VENUE_OCX__API_KEY": "k"}
+    done = await asyncio.to_thread(flotilla, "reconcile", *given, environment=keys, folder=tmp_path)
+    assert done.returncode == USAGE
+    assert words in complaint(done)
+    assert done.stdout == ""
+
+
+@pytest.mark.services
+async def test_what_has_keys_or_is_on_record_is_known(settings: Settings) -> None:
+    async with open_ledger(settings) as ledger:
+        await ledger.open_epoch(MarketId("ocx", "main", "QUOTED"), "worker", "run")
+    async with open_books(settings) as books:
+        await refuse_unknown(settings, books, Place(venue="ocx", account="desk2"))
+        with pytest.raises(ValueError, match="no keys here"):
+            await refuse_unknown(Settings(), books, Place(venue="ocx", account="main"))
+        await books.reconciliations.record(run_of(1))
+        await _open(books, "BROKEN")
+        await refuse_unknown(Settings(), books, Place(venue="ocx", account="main"))
+        for symbol in ("QUOTED", "BROKEN", "ETH-PERP"):
+            await refuse_unknown(settings, books, Place(venue="ocx", account="main", symbol=symbol))
+        other = Place(venue="ocx", account="main", symbol="OTHER")
+        with pytest.raises(ValueError, match="OTHER was never quoted"):
+            await refuse_unknown(settings, books, other)
+
+
+@pytest.mark.services
+@pytest.mark.parametrize("trouble", ["", "no source of the venue could say what is held"])
+async def test_a_comparison_with_trouble_is_no_success(
+    settings: Settings, database_url: str, temporal_client: Client, tmp_path: Path, trouble: str
+) -> None:
+    await ensure_search_attributes(temporal_client, SEARCH_ATTRIBUTES)
+    given = {
+        "FLOTILLA_DATABASE_URL": database_url,
+        "FLOTILLA_VENUE_OCX__API_KEY": "k",
+        "FLOTILLA_FLEET": settings.fleet,
+        "TEMPORAL_ADDRESS": temporal_client.service_client.config.target_host,
+    }
+    script = Compared(answers=deque([compared(trouble=trouble)]))
+    async with serving(temporal_client, script):
+        done = await asyncio.to_thread(
+            flotilla, "reconcile", "ocx/main", environment=given, folder=tmp_path
+        )
+    assert done.returncode == (1 if trouble else 0), done.stderr
+    assert (f"not compared in full: {trouble}" in done.stderr) is bool(trouble)
 
 
 async def _open(books: Books, symbol: str) -> int:

@@ -140,6 +140,16 @@ def test_a_journal_that_a_crash_cut_short_is_the_same_up_to_there(tmp_path: Path
     assert "the journal ends before its session: 000001.trace ends in half a block" in done.stderr
 
 
+def test_a_session_that_went_on_untraced_is_no_success(tmp_path: Path) -> None:
+    traced = quoted(TracedLoop(setup(), permit()))
+    traced.trace.lose("disk full")
+    done = flotilla("replay", str(written(tmp_path, traced)), "--json", folder=tmp_path)
+    told = json.loads(done.stdout)
+    assert (done.returncode, told["identical"], told["lost"]) == (USAGE, False, True)
+    assert "identical up to where frames were lost, and no proof of the rest: " in done.stderr
+    assert "the journal ends before its session: frames lost: disk full" in done.stderr
+
+
 def test_a_journal_that_lacks_a_step_is_no_success(tmp_path: Path) -> None:
     traced = quoted(TracedLoop(setup(), permit()))
     traced.trace.finish()

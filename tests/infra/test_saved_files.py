@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -84,6 +85,19 @@ def test_with_both_damaged_nothing_comes_back(tmp_path: Path) -> None:
     for name in ("state", "state.hourly"):
         path(tmp_path, name).write_bytes(b"")
     assert [bool(one.damaged) for one in states.load(MARKET)] == [True, True]
+
+
+def test_a_process_out_of_descriptors_finds_nothing_damaged(tmp_path: Path) -> None:
+    states = SavedFolder(tmp_path)
+    states.save(MARKET, b"state", NOW_MS, 1)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+        with pytest.raises(OSError, match="Too many open files"):
+            states.load(MARKET)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert newest(states) == b"state"
 
 
 def test_a_crash_while_saving_leaves_the_state_before(tmp_path: Path) -> None:

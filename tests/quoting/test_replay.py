@@ -165,6 +165,24 @@ def test_a_step_that_failed_fails_again_and_one_that_did_not_is_told() -> None:
     assert first.recorded == "failed: ValueError odd"
 
 
+@pytest.mark.parametrize(
+    ("recorded", "same"),
+    [("TypeError at <0x7f01>", True), ("TypeErrors", False), ("ZeroDivisionError odd", False)],
+)
+def test_a_step_that_failed_has_to_fail_in_the_same_way(recorded: str, *, same: bool) -> None:
+    traced = TracedLoop(setup(), permit())
+    traced.trace.begins([account(NS_PER_S), book(NS_PER_S)])
+    traced.trace.failed(NS_PER_S, recorded)
+
+    def broken(given_: LoopSetup) -> LoopSetup:
+        return replace(given_, epoch="odd")  # type: ignore[arg-type]
+
+    verdict = replay(traced.journal(), broken)
+    assert verdict.identical is same
+    if verdict.first is not None:
+        assert verdict.first.replayed.startswith("failed: TypeError ")
+
+
 def test_a_crash_and_lost_frames_are_told_and_the_rest_is_compared() -> None:
     journal = quoted(TracedLoop(setup(), permit())).journal()
     whole = replay(journal)
@@ -173,7 +191,9 @@ def test_a_crash_and_lost_frames_are_told_and_the_rest_is_compared() -> None:
     assert cut.steps < whole.steps
     assert "half a block" in cut.short
     lost = replay(Kept([*journal.written[:-20], lost_frame("disk full")]))
-    assert (lost.identical, lost.short) == (True, "frames lost: disk full")
+    assert (lost.first, lost.short) == (None, "frames lost: disk full")
+    assert lost.lost
+    assert not lost.identical, "nobody can say what it decided after that"
 
 
 def test_without_its_beginning_a_journal_cannot_be_replayed() -> None:

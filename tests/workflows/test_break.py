@@ -4,6 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -18,7 +19,6 @@ from tests.workflows.scripted_break import Books
 from workflows import names
 from workflows.breaks import BreakWorkflow
 from workflows.breaks_messages import BreakStatus, SettleBreak, StartBreak
-from workflows.breaks_page import break_page
 
 Handle = WorkflowHandle[BreakWorkflow, BreakStatus]
 
@@ -204,6 +204,67 @@ async def test_a_decision_on_a_break_that_is_over_changes_nothing(
     assert books.asked == []
 
 
+async def test_a_number_that_a_restored_record_gives_again_is_told_anew(
+    server: WorkflowEnvironment,
+) -> None:
+    (rule,) = read_break_rules("position<=0.01:venue@15m")
+    books = await books_now(server, rule)
+    books.refusals = deque(["rule: BTC-PERP differs by 3, more than 0.01; a person decides"])
+    async with opened(server, books) as handle:
+        await until_told(server, books, 2)
+        assert len(books.asked) == 1
+        again = await books_now(server, rule)
+        found = replace(again.known.found, symbol="ETH-PERP", text="ledger has 1 lots, the venue 2")
+        books.known = replace(again.known, found=found)
+        await handle.signal(BreakWorkflow.look)
+        async with asyncio.timeout(60):
+            await until_told(server, books, 3)
+        status = await handle.query(BreakWorkflow.status)
+        assert (status.scope, status.alarms) == ("break:market:ocx/main/ETH-PERP", 0)
+        assert any("this number is another difference" in one.text for one in status.history)
+        seen = (await handle.describe()).typed_search_attributes
+        assert seen[names.MARKET] == "ETH-PERP"
+        assert (await handle.result()).settled_by.startswith("rule "), "it has its own time"
+    assert [one.kind for one in books.told[:3]] == ["break opened", "break open", "break opened"]
+    assert books.told[2].severity == "critical"
+    assert "ledger has 1 lots, the venue 2" in books.told[2].text
+
+
+async def test_a_decision_on_what_the_number_stood_for_settles_nothing_else(
+    server: WorkflowEnvironment,
+) -> None:
+    books = await books_now(server)
+    async with opened(server, books) as handle:
+        await until_told(server, books, 1)
+        old = books.known.found
+        books.known = replace(books.known, found=replace(old, symbol="ETH-PERP"))
+        await handle.signal(BreakWorkflow.settle, DECISION)
+        await until_told(server, books, 2)
+        await handle.signal(BreakWorkflow.settle, DECISION)
+        await handle.result()
+    assert [asked.found for asked in books.asked] == [old, books.known.found]
+
+
+@pytest.mark.parametrize("set_back", [False, True])
+async def test_a_run_that_was_continued_tells_again_only_what_is_another_break(
+    server: WorkflowEnvironment, *, set_back: bool
+) -> None:
+    books = await books_now(server)
+    if set_back:
+        books.continued = replace(books.known.found, symbol="ETH-PERP")
+    async with opened(server, books) as handle, asyncio.timeout(60):
+        latest = server.client.get_workflow_handle_for(BreakWorkflow.run, handle.id)
+        while len(books.runs) < 2:  # its history grows until it is long enough
+            looks = books.looks
+            await latest.signal(BreakWorkflow.look)
+            while books.looks == looks:
+                await asyncio.sleep(0.005)
+        await latest.signal(BreakWorkflow.settle, DECISION)
+        await latest.result()
+    told = [one.known.found.symbol for one in books.told if one.kind == "break opened"]
+    assert told == ["BTC-PERP", "ETH-PERP"][: 1 + set_back]
+
+
 async def test_an_unknown_number_fails_with_its_sentence(server: WorkflowEnvironment) -> None:
     books = await books_now(server)
     async with worker(server.client, names.CONTROL_QUEUE, [BreakWorkflow], books.activities()):
@@ -216,26 +277,3 @@ async def test_an_unknown_number_fails_with_its_sentence(server: WorkflowEnviron
         with pytest.raises(WorkflowFailureError) as failure:
             await handle.result()
     assert "greater than or equal to 1" in str(failure.value.cause)
-
-
-def test_the_page_shows_both_sides_and_what_to_do() -> None:
-    known = Books.at(1_700_000_000_000).known
-    status = BreakStatus(
-        number=known.number,
-        open=True,
-        kind=known.found.kind.value,
-        scope=known.found.scope,
-        text=known.found.text,
-        ours=known.found.ours,
-        theirs=known.found.theirs,
-        found_by=known.found.found_by,
-        found_at_ms=known.found.found_at_ms,
-        last_seen_ms=known.last_seen_ms,
-    )
-    page = break_page(status)
-    assert '{"position": "0.0005"}' in page
-    assert "2023-11-14 22:13:20 UTC" in page
-    assert '`{"decision": "recheck", "by": "you", "reason": "why"}`' in page
-    assert "flotilla breaks settle 7 --take venue|recheck" in page
-    settled = status.model_copy(update={"open": False, "settled_by": "ana", "decision": "venue"})
-    assert "settled by ana (venue)" in break_page(settled)

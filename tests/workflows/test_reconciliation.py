@@ -232,3 +232,8 @@ def test_the_page_shows_what_differs_and_what_is_open() -> None:
     page = reconciliation_page(report)
     for text in ("1 breaks are open", "0.5 apart", "Open breaks: 12", "not judged", "--run r1"):
         assert text in page
+    quiet = report.model_copy(update={"found": 0, "differences": (), "breaks": ()})
+    assert "account: both sides agree" in reconciliation_page(quiet)
+    half = reconciliation_page(quiet.model_copy(update={"trouble": "no source could say"}))
+    assert "account: not compared in full" in half
+    assert "no source could say" in half

@@ -23,7 +23,7 @@ from desk.orders import (
     VenueOrder,
     VenuePosition,
 )
-from desk.payments import Payment
+from desk.payments import Payment, PaymentKind
 from desk.ports import Clock
 from desk.sources import Quarrel, Source, SourceView
 from venues._transport.sse import StreamEnded
@@ -137,7 +137,11 @@ class OcxAccount:
         listed = await self._reads.private("positions", decode_positions, {})
         return replace(told, exposure=readable("positions", lambda _: exposure_of(listed), b""))
 
-    async def payments(self, since_ms: int) -> Sequence[Payment]:  # noqa: ARG002
+    async def payments(
+        self,
+        since_ms: int,  # noqa: ARG002
+        kind: PaymentKind | None = None,  # noqa: ARG002
+    ) -> Sequence[Payment]:
         """None: OCX lists neither funding nor transfers (ocx.md sections 3.4 and 4.5)."""
         return ()
 

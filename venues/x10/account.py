@@ -26,7 +26,7 @@ from desk.orders import (
     VenueOrder,
     VenuePosition,
 )
-from desk.payments import Payment
+from desk.payments import Payment, PaymentKind
 from desk.ports import Clock
 from desk.sources import Source, SourceView
 from desk.units import NS_PER_MS
@@ -141,12 +141,12 @@ class X10Account:
             return Balance(equity=Decimal(0), available=Decimal(0), exposure=Decimal(0))
         return readable("balance", lambda _: found.data.balance(), b"")
 
-    async def payments(self, since_ms: int) -> Sequence[Payment]:
+    async def payments(self, since_ms: int, kind: PaymentKind | None = None) -> Sequence[Payment]:
         """Funding and transfers since a venue wall-clock time, oldest first, all pages.
 
-        A transfer that was pending when this process asked before comes once it has ended.
+        A transfer that is pending comes once it has ended, with the time at which it began.
         """
-        return await self._payments.since(since_ms)
+        return await self._payments.since(since_ms, kind)
 
     @property
     def sources(self) -> Sequence[Source]:

@@ -10,19 +10,18 @@ from typing import Protocol, TypeVar
 import msgspec
 import structlog
 
-from desk.errors import Unresolved
+from desk.errors import OutOfReach
 from desk.payments import Payment, PaymentKind
 from venues.x10.config import VENUE, X10Config
 from venues.x10.reads import Params, Reads, readable
+from venues.x10.trades import whole_since_ms
 from venues.x10.wire import Reply, side_of
 
 _LONGEST_HISTORY = 10_000
 """The venue lists no more rows than this (section 4.1)."""
-_LONGEST_PENDING_MS = 14 * 86_400_000
 _COLLATERAL = 1
 """The venue's number of USD, which accounts are kept in."""
 _ENDED = frozenset({"COMPLETED", "READY_FOR_CLAIM"})
-_FAILED = "REJECTED"
 _INTO = frozenset({"DEPOSIT", "CLAIM"})
 
 
@@ -76,11 +75,6 @@ class WireOperation(_Wire, frozen=True):
         return self.time
 
     @property
-    def pending(self) -> bool:
-        """Whether it has come to no end yet; a status we do not know is no end."""
-        return self.status not in _ENDED and self.status != _FAILED
-
-    @property
     def received(self) -> Decimal:
         """What the account received, negative when it gave."""
         told = number(self.amount)
@@ -100,26 +94,27 @@ decode_operations = msgspec.json.Decoder(Reply[list[WireOperation]]).decode
 
 
 class Payments:
-    """Reads both histories of one account. Raises Refused, NotSent or Unresolved."""
+    """Reads both histories of one account. Raises Refused, NotSent or Unresolved.
+
+    A transfer that is pending is not told: who asks again later has to reach back to its time.
+    """
 
     def __init__(self, *, config: X10Config, reads: Reads, account: str) -> None:
         self._received = config.funding_fee_is == "received"
         self._page = config.trades_page
         self._reads = reads
         self._account = account
-        self._pending: dict[str, int] = {}
         self._log = structlog.get_logger(__name__)
 
-    async def since(self, since_ms: int) -> list[Payment]:
-        """Payments since a venue time, oldest first; also older ones that were pending so far."""
-        paid = await self._rows("/user/funding/history", decode_funding, since_ms)
-        oldest_ms = since_ms - _LONGEST_PENDING_MS
-        self._pending = {name: at for name, at in self._pending.items() if at >= oldest_ms}
-        first_ms = min((since_ms, *self._pending.values()))
-        moved = await self._rows("/user/assetOperations", decode_operations, first_ms)
+    async def since(self, since_ms: int, kind: PaymentKind | None = None) -> list[Payment]:
+        """Payments of a kind, or of both, since a venue time, oldest first."""
+        paid: list[WireFunding] = []
+        moved: list[WireOperation] = []
+        if kind is not PaymentKind.TRANSFER:
+            paid = await self._rows("/user/funding/history", decode_funding, since_ms)
+        if kind is not PaymentKind.FUNDING:
+            moved = await self._rows("/user/assetOperations", decode_operations, since_ms)
         found = readable("payments", lambda _: self._read(paid, moved, since_ms), b"")
-        # Forgotten only once all of it was read: what raises is asked for again.
-        self._remember(moved)
         return sorted(found.values(), key=lambda one: (one.paid_at_ms, one.payment_id))
 
     def _read(
@@ -128,9 +123,7 @@ class Payments:
         """By payment id: a page may repeat what a new row pushed on from the page before."""
         fundings = (self._funding(one) for one in paid if one.at_ms >= since_ms)
         transfers = (
-            self._transfer(one)
-            for one in moved
-            if (one.at_ms >= since_ms or one.id in self._pending) and self._counts(one)
+            self._transfer(one) for one in moved if one.at_ms >= since_ms and self._counts(one)
         )
         return {one.payment_id: one for one in (*fundings, *transfers)}
 
@@ -161,12 +154,6 @@ class Payments:
             return False
         return row.status in _ENDED
 
-    def _remember(self, moved: Sequence[WireOperation]) -> None:
-        self._pending.update({one.id: one.at_ms for one in moved if one.pending})
-        for one in moved:
-            if not one.pending:
-                self._pending.pop(one.id, None)
-
     async def _rows(
         self, path: str, decode: Callable[[bytes], Reply[list[R]]], since_ms: int
     ) -> list[R]:
@@ -184,7 +171,10 @@ class Payments:
             if min(one.at_ms for one in page.data) < since_ms:
                 return found
             if len(found) >= _LONGEST_HISTORY:
-                raise Unresolved(f"{path}: the venue's history ends before the time asked for")
+                raise OutOfReach(
+                    f"{path}: the venue's history ends before the time asked for",
+                    whole_since_ms([one.at_ms for one in found]),
+                )
             cursor = last
 
 

@@ -4,10 +4,10 @@ The account stream names our order, REST does not; what we know of an order's id
 """
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
-from desk.errors import Unresolved
+from desk.errors import OutOfReach
 from desk.instrument import Instrument
 from desk.orders import Fill, Liquidity
 from venues.x10.config import VENUE
@@ -78,7 +78,7 @@ class History:
     async def back_to_id(self, known: int | None) -> list[WireTrade]:
         """All fills of the account newer than a known id; one page when none is known.
 
-        Raises Refused, NotSent or Unresolved.
+        Raises Refused, NotSent or Unresolved; OutOfReach where the venue lists no more.
         """
         return await self._back({}, known=known, since_ms=None)
 
@@ -103,7 +103,10 @@ class History:
             if not page.data or _reaches(page.data, known=known, since_ms=since_ms):
                 return found
             if len(found) >= _LONGEST_HISTORY:
-                raise Unresolved("own trades: the venue's history ends before the time asked for")
+                raise OutOfReach(
+                    "own trades: the venue's history ends before the time asked for",
+                    whole_since_ms([one.created_time for one in found]),
+                )
             last = page.pagination.cursor if page.pagination is not None else None
             last = min(one.id for one in page.data) if last is None else last
             if last == cursor:
@@ -147,6 +150,14 @@ def fill_of(
         client_order_id=name,
         venue_order_id=None if trade.order_id is None else str(trade.order_id),
     )
+
+
+def whole_since_ms(times: Sequence[int]) -> int:
+    """From when on a history is whole whose newest rows have these times, newest first.
+
+    A tenth is left out, so that rows that come meanwhile do not push it out of reach again.
+    """
+    return times[len(times) * 9 // 10]
 
 
 def _order(trade: WireTrade) -> tuple[int, int]:

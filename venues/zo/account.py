@@ -23,7 +23,7 @@ from desk.orders import (
     VenueOrder,
     VenuePosition,
 )
-from desk.payments import Payment
+from desk.payments import Payment, PaymentKind
 from desk.ports import Clock
 from desk.sources import Source, SourceView
 from venues.zo.client_ids import ClientIds
@@ -143,12 +143,12 @@ class ZoAccount:
             maintenance=told.maintenance,
         )
 
-    async def payments(self, since_ms: int) -> Sequence[Payment]:
+    async def payments(self, since_ms: int, kind: PaymentKind | None = None) -> Sequence[Payment]:
         """Funding, deposits and withdrawals since a venue wall-clock time, oldest first, all pages.
 
         The venue lists no transfers between accounts of the engine.
         """
-        return await self._payments.since(since_ms)
+        return await self._payments.since(since_ms, kind)
 
     @property
     def sources(self) -> Sequence[Source]:

@@ -142,14 +142,16 @@ class Payments:
         self._page = page
         self._log = structlog.get_logger(__name__)
 
-    async def since(self, since_ms: int) -> list[Payment]:
-        """Payments since a venue time, oldest first."""
+    async def since(self, since_ms: int, kind: PaymentKind | None = None) -> list[Payment]:
+        """Payments of a kind, or of both, since a venue time, oldest first."""
         await self._markets.load()
-        fundings = await self._rows("funding", decode_fundings, since_ms)
-        moved: list[WireDeposit | WireWithdrawal] = [
-            *await self._rows("deposits", decode_deposits, since_ms),
-            *await self._rows("withdrawals", decode_withdrawals, since_ms),
-        ]
+        fundings: list[WireFunding] = []
+        moved: list[WireDeposit | WireWithdrawal] = []
+        if kind is not PaymentKind.TRANSFER:
+            fundings = await self._rows("funding", decode_fundings, since_ms)
+        if kind is not PaymentKind.FUNDING:
+            moved += await self._rows("deposits", decode_deposits, since_ms)
+            moved += await self._rows("withdrawals", decode_withdrawals, since_ms)
         found = readable(
             "payments", lambda _: [*self._fundings(fundings), *self._transfers(moved)], b""
         )

@@ -156,6 +156,23 @@ async def test_what_was_read_before_a_decision_does_not_open_again_what_it_settl
     assert (await breaks.open(after)).number != first.number
 
 
+async def test_a_difference_that_stands_is_found_again_though_a_fast_clock_saw_it_last(
+    breaks: PostgresBreaks,
+) -> None:
+    first = await breaks.open(FOUND)
+    ahead = replace(FOUND, text="seen by a clock that runs ahead", found_at_ms=LONG_AFTER_MS)
+    assert (await breaks.open(ahead)).last_seen_ms == LONG_AFTER_MS
+    await breaks.settle(first.number, BreakDecision.RECHECK, "ann", "looked")
+    settled = await breaks.get(first.number)
+    assert settled is not None
+    assert settled.settled_at_ms is not None
+    for before in (FOUND, replace(FOUND, found_at_ms=settled.settled_at_ms - 1)):
+        assert await breaks.open(before) == settled
+    after = await breaks.open(replace(FOUND, found_at_ms=settled.settled_at_ms + 1))
+    assert after.open
+    assert after.number != first.number
+
+
 async def test_an_adjustment_moves_the_position_and_leaves_pnl_at_its_price(
     breaks: PostgresBreaks, ledger: PostgresLedger, database: Database, start_writer: StartWriter
 ) -> None:

@@ -16,14 +16,14 @@ from desk.breaks import BreakDecision, BreakKind, FoundBreak
 from desk.history_ports import FIELDS, Line, Series, Span
 from desk.identity import MarketId
 from desk.payments import Payment, PaymentKind
-from desk.pnl import AccountMoney, EquityReading, Holding, decompose, pnl_of
+from desk.pnl import AccountMoney, EquityReading, Holding, Readings, decompose, pnl_of
 from desk.records import FillSeen
 from desk.units import Side
 from infra.postgres import booking
 from infra.postgres.breaks import PostgresBreaks
 from infra.postgres.engine import Database, open_database
 from infra.postgres.history import PostgresHistory
-from infra.postgres.history_sql import MARKETS, PAGES, PNL, READINGS
+from infra.postgres.history_sql import FOREIGN, MARKETS, PAGES, PNL, READINGS
 from infra.postgres.losses import PostgresLossBook
 from infra.postgres.payments import PostgresPayments
 from infra.postgres.reader import PostgresLedger
@@ -373,16 +373,16 @@ async def test_days_share_the_equity_between_them(
     await book.record(run(START_MS + DAY_MS - 1, {"equity": "9"}, kind="orders"))
     await book.record(run(START_MS + DAY_MS - 1, {"equity": "9"}, account="other"))
     day = Span(since_ms=START_MS, until_ms=START_MS + DAY_MS)
-    assert await history.readings("ocx", "main", day) == (
-        EquityReading(equity=Decimal(100), at_ms=START_MS - 60_000),
-        EquityReading(equity=Decimal("103.5"), at_ms=START_MS + DAY_MS - 60_000),
+    assert await history.readings("ocx", "main", day) == Readings(
+        opening=EquityReading(equity=Decimal(100), at_ms=START_MS - 60_000),
+        closing=EquityReading(equity=Decimal("103.5"), at_ms=START_MS + DAY_MS - 60_000),
     )
     late = Span(since_ms=START_MS + DAY_MS, until_ms=START_MS + 2 * DAY_MS)
     assert await history.readings("ocx", "main", late) is None
     first = Span(since_ms=START_MS - 2 * DAY_MS, until_ms=START_MS + 2 * HOUR_MS)
     found = await history.readings("ocx", "main", first)
     assert found is not None
-    assert [one.equity for one in found] == [100, 101]
+    assert [one.equity for one in (found.opening, found.closing)] == [100, 101]
 
 
 async def test_money_that_no_market_made_is_told_apart(
@@ -457,5 +457,7 @@ async def test_every_question_is_answered_by_an_index(
     assert plan == {"fill_hours_pkey"}
     account = {"venue": "ocx", "account": "main"}
     plan = await explained(database, READINGS, **account, **time, earliest=since)
+    assert [name for name in plan if name.startswith("all of")] == []
+    plan = await explained(database, FOREIGN, **account, first=since, last=until)
     assert [name for name in plan if name.startswith("all of")] == []
     assert (await history.pnl(ALWAYS, MarketId("ocx", "main", "M7")))[0].fills == 1500

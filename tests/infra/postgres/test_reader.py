@@ -246,6 +246,9 @@ async def test_alerts_are_recorded_newest_first(ledger: PostgresLedger, database
         (MARKET, "page", "second"),
         (None, "info", "first?"),
     ]
+    assert await alerts.told("fir", found[1].at_ms)
+    assert not await alerts.told("irst", 0)
+    assert not await alerts.told("first", found[0].at_ms + 60_000)
 
 
 async def test_series_and_counts(ledger: PostgresLedger, start_writer: StartWriter) -> None:

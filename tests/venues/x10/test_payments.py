@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from desk.errors import Unresolved
+from desk.errors import OutOfReach, Unresolved
 from desk.payments import Payment, PaymentKind
 from tests.venues.x10.harness import settings, x10_harness
 from tests.venues.x10.scripted import ScriptedX10, ok, running, scripted_x10
@@ -110,16 +110,23 @@ async def test_money_in_is_positive_and_what_is_not_surely_there_is_not_told(
         assert [one.amount for one in await _told(scripted)] == [received] * (received is not None)
 
 
-async def test_money_on_its_way_is_told_once_it_arrived_however_late_that_is() -> None:
+async def test_money_on_its_way_is_told_once_it_arrived() -> None:
     async with scripted_x10() as scripted, running(scripted, hold=False, learn=False) as venue:
         scripted.say(_MOVED, ok([_operation(status="IN_PROGRESS")]))
         assert await venue.account.payments(3_000) == []
         scripted.say(_MOVED, ok([_operation()]))
-        (late,) = await venue.account.payments(9_000)
+        (late,) = await venue.account.payments(3_000)
         assert (late.paid_at_ms, late.amount) == (3_000, Decimal(-100))
-        assert "startTime=3000&" in scripted.seen[_MOVED][-1].target
-        assert await venue.account.payments(9_000) == []
-        assert "startTime=9000&" in scripted.seen[_MOVED][-1].target
+
+
+async def test_one_kind_is_asked_for_by_itself() -> None:
+    async with scripted_x10() as scripted, running(scripted, hold=False, learn=False) as venue:
+        scripted.say(_PAID, ok([_FUNDING]))
+        scripted.say(_MOVED, ok([_OPERATION]))
+        for kind, path in ((PaymentKind.FUNDING, _PAID), (PaymentKind.TRANSFER, _MOVED)):
+            scripted.seen.clear()
+            assert {one.kind for one in await venue.account.payments(0, kind)} == {kind}
+            assert list(scripted.seen) == [path]
 
 
 @pytest.mark.parametrize(
@@ -165,6 +172,27 @@ async def test_pages_are_followed_until_a_time_is_reached_and_repeats_count_once
     assert len(targets) == 3
     assert all("startTime=3000" in target for target in targets)
     assert [target.rpartition("cursor=")[2] for target in targets[1:]] == ["5", "4"]
+
+
+async def test_a_list_that_is_too_long_says_from_when_on_it_is_whole() -> None:
+    page = [_funding(id=n, paidTime=n) for n in range(20_000, 19_000, -1)]
+    pages = [
+        ok(
+            [
+                {**one, "id": one["id"] - 1_000 * n, "paidTime": one["paidTime"] - 1_000 * n}
+                for one in page
+            ],
+            20_000 - n,
+        )
+        for n in range(11)
+    ]
+    async with scripted_x10() as scripted, running(scripted, hold=False, learn=False) as venue:
+        scripted.say(_PAID, *pages)
+        with pytest.raises(OutOfReach) as caught:
+            await venue.account.payments(0, PaymentKind.FUNDING)
+        scripted.say(_PAID, *pages)
+        told = await venue.account.payments(caught.value.reaches_ms, PaymentKind.FUNDING)
+        assert len(told) == 9_001
 
 
 async def test_a_list_that_never_ends_is_given_up() -> None:
