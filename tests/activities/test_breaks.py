@@ -10,7 +10,13 @@ import pytest
 from temporalio.exceptions import ApplicationError
 
 from activities.breaks import BreakActivities, open_break, settle_break
-from activities.breaks_messages import LookBreakInput, SettleBreakInput, TellBreakInput
+from activities.breaks_messages import (
+    LookBreakInput,
+    MarketsTold,
+    SettleBreakInput,
+    TellBreakInput,
+    TellMarketsInput,
+)
 from activities.market import MarketActivities
 from activities.ports import ActivityPorts
 from desk.break_rules import read_break_rules
@@ -20,6 +26,7 @@ from desk.lifecycle import SessionReason
 from desk.records import KillEffect
 from tests.activities.break_desk import another_process, copies, dying_at, found, interrupted_at
 from tests.activities.conftest import MARKET, Desk, OpenDesk
+from tests.activities.test_guardian import running
 from tests.activities.test_market_activities import PREFLIGHT, quote, resting_ids, rows
 from venues.simulation.hand import CROWD
 
@@ -345,6 +352,35 @@ async def test_a_look_closes_a_gate_that_somebody_left_open_and_tells_the_rule(
         with pytest.raises(ApplicationError, match="there is no break 999") as fault:
             await desk.run(BreakActivities(ports).look_at_break, LookBreakInput(number=999))
         assert fault.value.non_retryable
+
+
+async def test_a_break_is_over_only_when_its_gate_is_open(open_desk: OpenDesk) -> None:
+    async with open_desk() as desk:
+        known = await open_break(desk.ports, found(desk.ports))
+        look = LookBreakInput(number=known.number)
+        away = BreakActivities(dying_at(desk.ports, "board", "named", after=False))
+        assert (await desk.run(away.look_at_break, look)).known.open, "told though Redis is away"
+        assert await desk.ports.breaks.settle(known.number, RECHECK, "ana", "looked")
+        away = BreakActivities(dying_at(desk.ports, "board", "named", after=False))
+        with pytest.raises(ApplicationError, match="died at named"):
+            await desk.run(away.look_at_break, look)
+        assert not (await desk.run(away.look_at_break, look)).known.open
+        assert (await copies(desk.ports)).opened
+
+
+async def test_a_market_that_another_break_holds_is_not_told_to_go_on(
+    open_desk: OpenDesk,
+) -> None:
+    async with open_desk() as desk:
+        first = await open_break(desk.ports, found(desk.ports))
+        second = await open_break(desk.ports, found(desk.ports, BreakKind.TRACE))
+        telling = TellMarketsInput(known=replace(first, settled_by="ana"), beginning="market/")
+        tell = BreakActivities(desk.ports).tell_markets
+        async with running(desk.client, f"market/{MARKET.path}"):
+            await settle_break(desk.ports, first, RECHECK, "ana", "looked")
+            assert await desk.run(tell, telling) == MarketsTold(told=0, still_held=1)
+            await settle_break(desk.ports, second, RECHECK, "ana", "looked")
+            assert await desk.run(tell, telling) == MarketsTold(told=1, still_held=0)
 
 
 async def test_what_is_told_is_on_record_with_both_sides(

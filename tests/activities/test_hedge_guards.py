@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from temporalio.exceptions import ApplicationError
 
+from activities.hedge import HedgeActivities
 from activities.hedge_messages import (
     LeaveHedgeInput,
 )
@@ -95,6 +96,22 @@ async def test_under_a_kill_only_what_reduces_is_sent(open_desk: OpenDesk, scope
         await hedger.hold("0")
         await hedger.work_off()
         assert hedger.held == 0
+
+
+async def test_nothing_is_added_while_too_many_orders_are_unrecorded(open_desk: OpenDesk) -> None:
+    async with open_desk() as desk:
+        hedger = await Hedger.at_work(desk)
+        allowed = await hedger.watch()
+        full = replace(desk, ports=replace(desk.ports, max_unrecorded_intents=0))
+        late = await Hedger(full).send(allowed)
+        assert (late.sent_lots, late.spent) == (0, False)
+        assert "not yet in the ledger" in late.outcome
+        await hedger.work_off()
+        await hedger.hold("0")
+        off = await hedger.watch()
+        assert off.reduce_only
+        hedger.activities = HedgeActivities(full.ports)
+        assert (await hedger.send(off)).sent_lots, "an exit is never asked"
 
 
 async def test_the_kill_file_stops_what_adds(open_desk: OpenDesk) -> None:

@@ -7,6 +7,7 @@ from inspect import signature
 from typing import Any
 
 import pytest
+from temporalio.exceptions import ApplicationError
 
 from activities.break_adjustment import adjustment_of
 from activities.breaks_messages import SettleBreakInput
@@ -14,6 +15,7 @@ from activities.messages import SessionInput
 from activities.reconciliation_messages import ReconcileInput
 from desk.book_ports import Adjustment
 from desk.breaks import BreakDecision, BreakKind
+from desk.errors import NotSent
 from desk.identity import MarketId
 from desk.instrument import Instrument
 from desk.orders import Fill, Liquidity
@@ -22,6 +24,7 @@ from desk.units import Side
 from quoting.opening import open_books
 from tests.activities.break_desk import dying_at, found
 from tests.activities.conftest import MARKET, Desk, OpenDesk
+from tests.activities.test_guardian import running
 from tests.activities.test_reconciliation import (
     ACCOUNT,
     ORDERS,
@@ -126,6 +129,77 @@ async def test_nothing_is_cancelled_while_nobody_can_say_which_session_lives(
         assert resting(desk) == set()
 
 
+async def test_orders_of_an_account_that_is_being_drilled_are_the_drill_s(
+    open_desk: OpenDesk,
+) -> None:
+    drill = "drill/ocx/main"
+    async with open_desk() as desk:
+        await quoted(desk)
+        await send(desk, our_id(1))
+        async with running(desk.client, drill):
+            report = await reconcile(desk, ORDERS, drill=drill)
+        assert resting(desk) == {our_id(1)}
+        assert "left to it" in report.trouble
+        await reconcile(desk, ORDERS, drill=drill)
+        assert resting(desk) == set()
+
+
+async def test_an_order_that_does_not_go_is_a_break_until_it_has_gone(open_desk: OpenDesk) -> None:
+    async with open_desk() as desk:
+        await quoted(desk)
+        await send(desk, our_id(1))
+        await booked(desk, our_id(1))
+        venue: Any = await desk.ports.venues.venue("ocx", "main")
+
+        async def cancel(_instrument: Instrument, _client_order_id: str) -> None:
+            raise NotSent("cancel: no connection")
+
+        async def get(_venue: str, _account: str) -> Any:
+            return Instead(venue, execution=Instead(venue.execution, cancel=cancel))
+
+        deaf: Any = Instead(desk.ports.venues, venue=get)
+        report = await reconcile(replace(desk, ports=replace(desk.ports, venues=deaf)), ORDERS)
+        (number,) = report.standing
+        assert "was not cancelled" in report.trouble
+        assert [one.client_order_id for one in (await books(desk)).orders] == [our_id(1)]
+        assert [one.number for one in await breaks(desk) if one.open] == [number]
+        assert (await reconcile(desk, ORDERS)).standing == ()
+        assert resting(desk) == set()
+
+
+async def test_an_order_that_the_venue_still_knows_is_not_freed(open_desk: OpenDesk) -> None:
+    """Its list may lack for a while what rests."""
+    async with open_desk() as desk:
+        await quoted(desk)
+        await send(desk, our_id(1))
+        await booked(desk, our_id(1))
+        assert await desk.ports.lease.acquire(MARKET, 1, "worker-0/1", 60_000)
+        venue: Any = await desk.ports.venues.venue("ocx", "main")
+
+        async def open_orders(_instrument: Instrument | None) -> Sequence[Any]:
+            return ()
+
+        async def get(_venue: str, _account: str) -> Any:
+            return Instead(venue, account=Instead(venue.account, open_orders=open_orders))
+
+        short: Any = Instead(desk.ports.venues, venue=get)
+        await reconcile(replace(desk, ports=replace(desk.ports, venues=short)), ORDERS)
+        assert [one.client_order_id for one in (await books(desk)).orders] == [our_id(1)]
+        assert not await breaks(desk)
+
+
+async def test_what_our_own_records_lack_is_no_difference(open_desk: OpenDesk) -> None:
+    """While this process is behind with what it heard, its books say nothing."""
+    async with open_desk() as desk:
+        await quoted(desk)
+        await booked(desk, our_id(3))
+        writer: Any = Instead(desk.ports.writer, behind_s=lambda: 9.0)
+        behind = replace(desk, ports=replace(desk.ports, writer=writer))
+        with pytest.raises(ApplicationError, match=r"9\.0 s behind"):
+            await reconcile(behind, ORDERS)
+        assert [one.client_order_id for one in (await books(desk)).orders] == [our_id(3)]
+
+
 # --- prices ------------------------------------------------------------------------------------
 
 
@@ -198,6 +272,16 @@ async def test_a_session_opens_over_a_fill_that_was_missed_an_hour_ago(open_desk
         ledger, clock = desk.ports.ledger, desk.ports.clock
         opening = await open_books(MARKET, instrument, venue, ledger, clock, life_epoch=1)
         assert (opening.difference, opening.backfilled) == ("", 1)
+
+
+async def test_a_comparison_books_what_was_missed_an_hour_ago_before_it_says_break(
+    open_desk: OpenDesk,
+) -> None:
+    async with open_desk() as plain:
+        desk, instrument, _ = await two_fills(plain)
+        assert (await reconcile(desk, ACCOUNT)).standing == ()
+        assert await held(desk) == instrument.quantity(80)
+        assert {one.found.kind for one in await breaks(desk)} == {BreakKind.MISSED_FILL}
 
 
 async def test_a_fill_is_booked_and_not_adjusted_for(open_desk: OpenDesk) -> None:

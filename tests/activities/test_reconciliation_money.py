@@ -8,7 +8,8 @@ from typing import Any
 
 from activities.breaks import BreakActivities
 from activities.breaks_messages import BreakSettled, SettleBreakInput
-from activities.reconciliation_messages import ReconcileReport
+from activities.reconciliation import ReconciliationActivities
+from activities.reconciliation_messages import BlindInput, ReconcileInput, ReconcileReport
 from desk.book_ports import ReconciliationRun
 from desk.breaks import BreakDecision, BreakKind
 from desk.payments import Payment, PaymentKind
@@ -161,6 +162,29 @@ async def test_a_break_over_a_deposit_that_is_listed_late_ends_by_itself(
         assert (await books(desk)).adjusted == 0
 
 
+async def test_a_run_that_could_not_compare_begins_the_count_of_agreement_anew(
+    open_desk: OpenDesk,
+) -> None:
+    async with open_desk() as desk:
+        number = await standing(desk)
+        move(desk, -40)
+        for _ in range(2):
+            assert (await reconcile(desk, ACCOUNT)).standing == (number,)
+        asked = ReconcileInput(
+            venue="ocx",
+            account="main",
+            kind=ACCOUNT,
+            run_id="blind",
+            began_ms=now_ms(desk),
+            every_s=60,
+        )
+        blind = BlindInput(asked=asked, trouble="away", tell=False)
+        await desk.run(ReconciliationActivities(desk.ports).record_blind, blind)
+        for _ in range(2):
+            assert (await reconcile(desk, ACCOUNT)).standing == (number,)
+        assert (await reconcile(desk, ACCOUNT)).standing == ()
+
+
 async def test_funding_that_is_listed_hours_late_is_booked(open_desk: OpenDesk) -> None:
     async with open_desk() as plain:
         await quoted(plain)
@@ -305,6 +329,18 @@ async def test_what_a_new_anchor_accepts_is_on_record_with_its_sum(
         (known,) = [one for one in await breaks(desk) if one.number == number]
         assert known.found.kind is BreakKind.BALANCE
         assert "-4 was accepted before" in known.found.text
+
+
+async def test_nothing_is_accepted_while_a_break_waits_for_a_decision(open_desk: OpenDesk) -> None:
+    async with open_desk() as desk:
+        number = await standing(desk)
+        move(desk, -25)
+        day_ago_ms = now_ms(desk) - DAY_MS - 3_600_001
+        await aged(desk, at_ms=day_ago_ms, seen_ms=day_ago_ms, untold="20")
+        assert (await reconcile(desk, ACCOUNT)).standing == (number,)
+        anchor = json.loads((await last(desk, ACCOUNT)).ours)["anchor"]
+        assert (anchor["equity"], anchor["at_ms"]) == ("100000", day_ago_ms)
+        assert (await take_venues_word(desk, number)).booked == "+15 was booked to the account"
 
 
 # --- positions that hide -----------------------------------------------------------------------

@@ -15,6 +15,7 @@ from desk.lifecycle import SessionReason
 from desk.state_ports import KeptCopy
 from infra.saved_files import SavedFolder
 from quoting.saved_state import write_state
+from tests.activities.break_desk import dying_at
 from tests.activities.conftest import MARKET, OpenDesk
 from tests.activities.test_breaks import settle
 from tests.activities.test_market_activities import quote
@@ -145,6 +146,22 @@ async def test_a_process_that_can_read_nothing_now_tries_again_and_calls_nothing
         assert (await quote(real, 1)).reason is SessionReason.WINDOW
 
 
+async def test_a_damaged_state_is_set_aside_only_when_its_break_is_on_record(
+    open_desk: OpenDesk,
+) -> None:
+    """Or who died in between would have the next one start as if nothing had been saved."""
+    async with open_desk() as desk:
+        await quote(desk, 1)
+        for one in files(desk):
+            one.write_bytes(b"nonsense")
+        ports = dying_at(desk.ports, "breaks", "open", after=False)
+        dying = replace(desk, ports=ports, activities=MarketActivities(ports))
+        with pytest.raises(ApplicationError, match="died at open"):
+            await quote(dying, 1)
+        assert (await quote(desk, 1)).reason is SessionReason.BREAK
+        assert [one.found.kind for one in await breaks(desk)] == [BreakKind.SAVED_STATE]
+
+
 async def test_a_peak_that_postgres_lost_still_counts(open_desk: OpenDesk) -> None:
     """With its peak forgotten, a market could fall twice as far."""
     async with open_desk() as desk:
@@ -155,3 +172,18 @@ async def test_a_peak_that_postgres_lost_still_counts(open_desk: OpenDesk) -> No
         other = replace(state, peak=state.cash + 1_000, compared=True, life_epoch=77)
         save(desk, replace(other, epoch=ended.epoch))
         assert (await quote(desk, 1)).reason is SessionReason.WINDOW, "another life has its own"
+
+
+async def test_a_fill_that_was_heard_and_is_nowhere_is_told(
+    open_desk: OpenDesk, database_url: str
+) -> None:
+    async with open_desk() as desk:
+        state = replace(await crashed(desk), compared=True)
+        save(desk, replace(state, last_trade="heard-1", last_trade_ms=state.at_ms))
+        result = await quote(desk, 1)
+        assert result.reason is SessionReason.WINDOW, "nothing is held over a word alone"
+        (said,) = await decisions(database_url, "fill unknown")
+        assert f"fill heard-1 was heard by epoch {state.epoch}" in said
+        assert sum("fill unknown" in one for one in await alerts(database_url)) == 1
+        await quote(desk, 1)
+        assert len(await decisions(database_url, "fill unknown")) == 1, "it left by then"

@@ -20,6 +20,7 @@ from desk.reconciliation import (
     authoritative,
     by_symbol,
     gap_ms,
+    living,
     missed,
     orders_reading,
     overtaken,
@@ -146,6 +147,12 @@ def test_an_order_below_the_newest_epoch_of_its_market_was_left_behind() -> None
     assert overtaken([old, ("ETH-PERP", our_id(0, 9))]) == frozenset()
 
 
+def test_orders_of_the_epoch_that_quotes_and_of_newer_ones_live() -> None:
+    old, now, next_ = (("BTC-PERP", our_id(0, epoch)) for epoch in (4, 5, 6))
+    nobodys = ("ETH-PERP", our_id(0, 9))
+    assert living([old, now, next_, nobodys], {"BTC-PERP": 5}) == {now, next_}
+
+
 def test_ids_are_kept_by_market_in_order() -> None:
     assert by_symbol([("B", "2"), ("A", "9"), ("B", "1")]) == {"A": ("9",), "B": ("1", "2")}
 
@@ -256,6 +263,7 @@ def test_funding_that_nobody_tells_is_allowed_for_as_long_as_something_is_held()
     held = anchor.until(day_ms, Decimal(10_000), Decimal(10))
     assert held.untold == 10
     assert held.until(3 * day_ms, Decimal(0), Decimal(10)).untold == 10
+    assert held.until(0, Decimal(10_000), Decimal(10)).untold == 10, "whoever sets a clock back"
     assert anchor.until(day_ms, Decimal(10_000), Decimal(0)).untold == 0
     assert replace(held, untold=Decimal(0), seen_ms=0) == anchor
 

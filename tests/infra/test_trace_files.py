@@ -290,6 +290,19 @@ def test_a_file_that_ends_within_its_last_block_is_torn_and_no_damage(tmp_path: 
         assert journal.damaged == ""
 
 
+def test_a_segment_cut_short_is_damage_where_another_follows(tmp_path: Path) -> None:
+    """A crash tears off an end, never the middle."""
+    writer = folder(tmp_path, segment_bytes=500).begin(MARKET, 1, 1, b"head")
+    for number in range(3):
+        writer.append([b"%d" % number + os.urandom(600)])
+    cut = Path(writer.name) / "000002.trace"
+    cut.write_bytes(cut.read_bytes()[:-1])
+    journal = open_journal(Path(writer.name))
+    assert [frame[:1] for frame in journal.frames()] == [b"h", b"0"]
+    assert "000002.trace holds a damaged block" in journal.damaged
+    assert journal.torn == ""
+
+
 def test_a_segment_of_another_journal_is_not_read_as_one_of_this(tmp_path: Path) -> None:
     names = []
     for epoch, head in ((1, b"one"), (2, b"two")):

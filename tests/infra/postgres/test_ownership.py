@@ -9,9 +9,10 @@ from desk.ownership import BookedExposure
 from desk.records import ControlDecision
 from infra.postgres.engine import Database
 from infra.postgres.hedges import PostgresHedgeBook
+from infra.postgres.journal import write_batch
 from infra.postgres.ownership import PostgresOwnership
 from infra.postgres.reader import PostgresLedger
-from tests.infra.postgres.samples import BTC, MARKET, OTHER, START_MS, fill
+from tests.infra.postgres.samples import BTC, MARKET, OTHER, START_MS, answered, fill, sent
 
 pytestmark = pytest.mark.services
 
@@ -46,6 +47,17 @@ async def test_an_account_is_quoted_from_its_first_epoch_on(
     await ledger.open_epoch(MARKET, "worker-1/1", "run")
     assert await book.quoted("ocx", "main")
     assert not await book.quoted("ocx", "desk2")
+
+
+async def test_what_rests_is_told_with_the_newest_epoch_and_its_owner(
+    book: PostgresOwnership, ledger: PostgresLedger, database: Database
+) -> None:
+    """An older one would let two sessions use the same order ids."""
+    for market, run in ((MARKET, 1), (MARKET, 2), (OTHER, 1)):
+        await ledger.open_epoch(market, f"worker-1/{run}", "run")
+    await database.transaction(lambda c: write_batch(c, [sent(1), answered(1)]))
+    (found,) = await book.resting()
+    assert (found.market, found.epoch, found.owner) == (MARKET, 2, "worker-1/2")
 
 
 async def test_markets_with_a_booked_position_are_named_without_being_asked_for(
