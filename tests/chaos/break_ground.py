@@ -155,7 +155,8 @@ class Fleet:
     ) -> tuple[ReconciliationRun, ReconciliationRun]:
         """The comparison that tells of a break, and the first that could have.
 
-        They have to be the same. One that began before the difference was made may have met it.
+        They have to be the same. One that began before the difference was made may have met it; one
+        that says what money it allows has judged money.
         """
         seen: list[ReconciliationRun] = []
 
@@ -167,7 +168,9 @@ class Fleet:
         await self.all[0].until(f"a run tells of break {known.number}", there, within_s=SLOW_S)
         telling = next(one for one in seen if _tells(one, known))
         first = next(
-            one for one in seen if one is telling or (one.began_ms >= since_ms and not one.trouble)
+            one
+            for one in seen
+            if one is telling or (one.began_ms >= since_ms and _judges(one, known.found.kind))
         )
         return telling, first
 
@@ -310,6 +313,11 @@ def _told(
     }
     private = {"PRIVATE_KEY_FILE": f"{key}.stark", "VAULT": str(x10.vault_of(0))}
     return settings, {"API_KEY_FILE": str(key), **private}
+
+
+def _judges(run: ReconciliationRun, kind: BreakKind) -> bool:
+    """Whether it could see such a difference; money is not judged while fills come in."""
+    return not run.trouble and (kind is not BreakKind.BALANCE or "allowed" in json.loads(run.ours))
 
 
 def _tells(run: ReconciliationRun, known: Break) -> bool:

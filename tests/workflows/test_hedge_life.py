@@ -107,7 +107,9 @@ async def test_a_hedge_lives_on_whatever_is_said_and_a_stop_holds(start: StartOn
         for verb in ("check", "release"):
             for said in ([], ["now"], [{"by": "ana", "reson": "x"}], [1, 2]):
                 await handle.signal(verb, args=said)
-        await until(handle, lambda status: "not released" in status.history[-1].text)
+        await until(
+            handle, lambda status: any("not released" in one.text for one in status.history)
+        )
         await handle.signal("stop", {"reson": "end of day", "by": "ana"})
         async with asyncio.timeout(30):
             result = await handle.result()
