@@ -60,7 +60,7 @@ class Samples:
 async def measure(markets: int, runs: int, seed: int, strikes: Sequence[str]) -> Samples:
     """Stop a fleet so many times in each way; it quotes again in all markets in between.
 
-    A kill after each strike: the start that follows deals the markets out to both workers again.
+    A kill ends every run: the start that follows deals the markets out to both workers again.
     """
     samples = Samples()
     async with kill_fleet(markets, seed) as fleet:
@@ -68,10 +68,9 @@ async def measure(markets: int, runs: int, seed: int, strikes: Sequence[str]) ->
         for run in range(1, runs + 1):
             for strike in strikes:
                 await _ready(fleet)
-                if strike in STRIKES:
-                    await _struck(fleet, STRIKES[strike], samples)
-                    await _ready(fleet)
-                await _killed(fleet, samples)
+                await _struck(fleet, STRIKES[strike], samples)
+            await _ready(fleet)
+            await _killed(fleet, samples)
             _talk(f"run {run} of {runs} done")
         await _ready(fleet)
     return samples
@@ -187,7 +186,7 @@ def main() -> None:
         nargs="+",
         choices=WAYS,
         default=list(STRIKES),
-        help="a worker dead or frozen, each with a fleet kill after it (default), or kills alone",
+        help="a worker dead and one frozen, then a fleet kill (default); kill: that alone",
     )
     parser.add_argument("--seed", type=int, default=None, help="of the venues' crowds")
     parser.add_argument("--json", type=Path, metavar="FILE", help="keep the figures as JSON")
@@ -198,7 +197,8 @@ def main() -> None:
     for name, value in found.items():
         print(f"{name:<10} {value}")
     seed = random.randrange(2**32) if asked.seed is None else asked.seed
-    samples = asyncio.run(measure(asked.markets, asked.runs, seed, asked.ways))
+    strikes = [way for way in asked.ways if way in STRIKES]
+    samples = asyncio.run(measure(asked.markets, asked.runs, seed, strikes))
     table = Table(
         name=f"kill: milliseconds; {asked.markets} markets, 3 venues, 2 workers, 1 guardian",
         rows=samples.rows(),

@@ -67,6 +67,7 @@ class OcxAccount:
         self._heard_ns = 0
         self._quarrel = Quarrel()
         self._doubted = False
+        self._noted: set[str] = set()
         self._log = structlog.get_logger(__name__)
 
     async def run(self, instrument: Instrument, sink: Callable[[AccountEvent], None]) -> None:
@@ -77,6 +78,7 @@ class OcxAccount:
         """
         self._catalog.adopt(instrument)
         follower = _Follower(instrument, sink)
+        self._noted.discard(instrument.symbol)
         self._followers.append(follower)
         try:
             if self._lost is None:
@@ -292,8 +294,10 @@ class OcxAccount:
     def _note_unfollowed(self, trades: Iterable[WireTrade]) -> None:
         followed = {follower.instrument.symbol for follower in self._followers}
         strangers = {trade.market_id for trade in trades} - followed
-        if strangers:
-            self._log.warning("ocx.fills_nobody_follows", symbols=sorted(strangers))
+        # Once: a guardian follows nothing, and hears every fill of the account.
+        if new := strangers - self._noted:
+            self._noted |= new
+            self._log.warning("ocx.fills_nobody_follows", symbols=sorted(new))
 
     def _order(self, order: WireOrder, asked: Instrument | None) -> VenueOrder:
         instrument = asked or self._catalog.known(order.market_id)

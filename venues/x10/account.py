@@ -81,6 +81,7 @@ class X10Account:
         self._followers: dict[str, list[_Follower]] = defaultdict(list)
         self._lost: str | None = "the account stream has given no snapshot yet"
         self._alive_ns = 0
+        self._noted: set[str] = set()
         self._log = structlog.get_logger(__name__)
 
     async def run(self, instrument: Instrument, sink: Callable[[AccountEvent], None]) -> None:
@@ -91,6 +92,7 @@ class X10Account:
         """
         self._catalog.adopt(instrument)
         follower = _Follower(instrument, sink)
+        self._noted.discard(instrument.symbol)
         followers = self._followers[instrument.symbol]
         followers.append(follower)
         try:
@@ -341,8 +343,10 @@ class X10Account:
 
     def _note_unfollowed(self, trades: Iterable[WireTrade]) -> None:
         strangers = {one.market for one in trades if not self._followers.get(one.market)}
-        if strangers:
-            self._log.warning("x10.fills_nobody_follows", symbols=sorted(strangers))
+        # Once: a guardian follows nothing, and hears every fill of the account.
+        if new := strangers - self._noted:
+            self._noted |= new
+            self._log.warning("x10.fills_nobody_follows", symbols=sorted(new))
 
     def _order(self, order: WireOrder, asked: Instrument | None) -> VenueOrder:
         instrument = asked or self._catalog.known(order.market)

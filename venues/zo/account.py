@@ -78,6 +78,7 @@ class ZoAccount:
         self._followers: list[_Follower] = []
         self._doubted = asyncio.Event()
         self._lost: str | None = "the account stream has given no snapshot yet"
+        self._noted: set[str] = set()
         self._log = structlog.get_logger(__name__)
 
     async def run(self, instrument: Instrument, sink: Callable[[AccountEvent], None]) -> None:
@@ -87,6 +88,7 @@ class ZoAccount:
         this process remember; they repeat, with the same trade ids.
         """
         follower = _Follower(instrument, sink)
+        self._noted.discard(instrument.symbol)
         self._followers.append(follower)
         try:
             if self._lost is None:
@@ -296,8 +298,10 @@ class ZoAccount:
         catalog = self._markets.catalog
         symbols = {market.symbol for one in traded if (market := catalog.by_id(one))}
         strangers = symbols - {follower.instrument.symbol for follower in self._followers}
-        if strangers:
-            self._log.warning("zo.fills_nobody_follows", symbols=sorted(strangers))
+        # Once: a guardian follows nothing, and hears every fill of the account.
+        if new := strangers - self._noted:
+            self._noted |= new
+            self._log.warning("zo.fills_nobody_follows", symbols=sorted(new))
 
 
 class _Follower:

@@ -3,6 +3,8 @@
 import asyncio
 from dataclasses import replace
 
+from structlog.testing import capture_logs
+
 from desk.market import BookDelta, BookSnapshot, FeedAlive, FeedEvent, FeedLost
 from desk.orders import (
     AccountAlive,
@@ -137,6 +139,23 @@ async def test_one_user_stream_serves_all_markets_and_repeats_no_fill() -> None:
     told = [start_event.fills[0].trade_id, change_event.fills[0].trade_id]
     assert len(set(told)) == 2
     assert [fill.trade_id for fill in again_event.fills] == told
+
+
+async def test_fills_that_nobody_follows_are_noted_once_and_not_one_by_one() -> None:
+    """A guardian follows nothing, and hears every fill of its account."""
+    later = {**TRADE, "createdAt": "2026-04-24T10:00:01.000Z"}
+    other = {**TRADE, "marketId": "SOL-PERP"}
+    with capture_logs() as logs:
+        async with scripted_venue() as scripted, running(scripted):
+            await scripted.until(lambda: scripted.streams[USER])
+            scripted.feed(USER, frame("snapshot", {"trades": [], "positions": []}, seq=1))
+            for seq, trade in enumerate((TRADE, later, other), start=2):
+                scripted.feed(USER, frame("delta", {"trades": [trade]}, seq=seq))
+            async with asyncio.timeout(5):
+                while not any("SOL-PERP" in one.get("symbols", ()) for one in logs):
+                    await asyncio.sleep(0.01)
+    noted = [one["symbols"] for one in logs if one["event"] == "ocx.fills_nobody_follows"]
+    assert noted == [[SYMBOL], ["SOL-PERP"]]
 
 
 async def test_fills_of_a_market_nobody_follows_wait_for_a_follower() -> None:
