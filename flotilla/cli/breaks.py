@@ -27,7 +27,7 @@ def breaks() -> None:
 
 
 @breaks.command(name="list")
-@click.option("--all", "settled", is_flag=True, help="Settled ones too, newest first.")
+@click.option("--all", "settled", is_flag=True, help="The newest 50, settled ones too.")
 @json_option
 def list_(*, settled: bool, as_json: bool) -> None:
     """List what is open; 'flotilla kills' shows where nothing is quoted until it is settled."""
@@ -74,12 +74,18 @@ def show(number: int, *, as_json: bool) -> None:
 @by_option
 @click.option("--reason", required=True, help="Why, for the record.")
 @click.option("--price", help="Price of a position that nobody knows one of, quote currency.")
-@click.option("--wait", is_flag=True, help="Wait until it is settled, or was refused.")
+@click.option("--wait", is_flag=True, help="Wait until it is settled or refused; needs a worker.")
 @json_option
 def settle(
     number: int, take: str, by: str, reason: str, price: str | None, *, wait: bool, as_json: bool
 ) -> None:
-    """Settle a break. Markets that waited for it go on, unless a person paused them."""
+    """Settle a break. Markets that waited for it go on, unless a person paused them.
+
+    Of a position or a balance 'venue' books the difference; of other kinds nothing can be booked.
+
+    Exit code 0: settled, or without --wait handed over. 3: it was settled before, or with --wait
+    the decision was refused. 2: no such number. 1: PostgreSQL or Temporal does not answer.
+    """
     form = {"decision": take, "by": by, "reason": reason, "price": price}
     decision = checked(lambda: SettleBreak.model_validate(form))
     asked = asyncio.run(settle_break(number, decision, wait=wait))

@@ -106,7 +106,8 @@ def unkill(scope: str, reason: str, by: str, *, early: bool, as_json: bool) -> N
     """Lift what stands at exactly this scope now. Markets do not start by themselves.
 
     A kill that somebody sets there meanwhile stays in force, and so do kills of wider scopes,
-    which are named. Kills of loss limits (scope loss:…) end by themselves.
+    which are named. Kills of loss limits (scope loss:…) end by themselves. Holds of breaks (scope
+    break:…) end when they are settled: 'flotilla breaks settle'.
     """
     wanted = checked_scope(scope)
     if why := why_by_break(wanted):
@@ -135,7 +136,10 @@ def unkill(scope: str, reason: str, by: str, *, early: bool, as_json: bool) -> N
 @click.command()
 @json_option
 def kills(*, as_json: bool) -> None:
-    """List the kills in force, and how far every market has answered."""
+    """List the kills in force, and how far every market has answered.
+
+    'hold: books disagree' is a break, which nobody answers: see 'flotilla breaks list'.
+    """
     found = asyncio.run(standing(load_settings()))
     if as_json:
         emit_json([_as_json(one) for one in found])

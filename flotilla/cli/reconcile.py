@@ -69,7 +69,8 @@ def reconcile() -> None:
     """Compare what rests, is held and is owned at the venues with our books.
 
     Without a name every account we have keys for is compared, now. Workers do it by themselves
-    all the time; 'flotilla reconcile history' shows what they found.
+    all the time; 'flotilla reconcile history' shows what they found. A name alone means 'now':
+    see 'flotilla reconcile now --help' for exit codes.
     """
 
 
@@ -79,7 +80,8 @@ def reconcile() -> None:
 def now(place: str | None, *, as_json: bool) -> int:
     """Compare now, and show both sides.
 
-    Exit code 3 while a break is open there, 1 when not everything could be compared.
+    Exit code 3 while a break is open there, 1 when not everything could be compared or no worker
+    answered, 2 for a market or account that nobody ever heard of.
     """
     return asyncio.run(_now(place, as_json=as_json))
 
@@ -89,8 +91,8 @@ def now(place: str | None, *, as_json: bool) -> int:
 @click.option("--until", type=Moment(), default="0s", help="Until when; now by default.")
 @click.option("--account", metavar="VENUE/ACCOUNT", help="Only this account.")
 @click.option("--all", "everything", is_flag=True, help="Also runs where nothing differed.")
-@click.option("--run", "run_id", help="One run by its id, with both sides.")
-@click.option("--limit", type=click.IntRange(1, 100_000), default=50, help="At most so many.")
+@click.option("--run", "run_id", help="One run by its id, both sides; see --since.")
+@click.option("--limit", type=click.IntRange(1, 100_000), default=50, help="How many; else 50.")
 @json_option
 def history(
     since: datetime,
@@ -102,7 +104,11 @@ def history(
     everything: bool,
     as_json: bool,
 ) -> None:
-    """Show past comparisons, newest first: those that found something or had trouble."""
+    """Show past comparisons, newest first: those that found something or had trouble.
+
+    TIME is like 2026-03-01T09:30:00Z, or how long ago: 90m, 6h, 7d. A run is looked for between
+    --since and --until only.
+    """
     runs = asyncio.run(
         _history(since, until, account, run_id, limit, everything=everything or run_id is not None)
     )

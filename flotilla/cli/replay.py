@@ -55,7 +55,8 @@ def replay(
     A market's folder stands for its newest session.
 
     Exit code 0: every decision is the same. 1: one differs. 2: the journal cannot be read, or not
-    to its end, or the session went on after frames were lost.
+    to its end, or the session went on after frames were lost. With --explain, 1: this session did
+    not send the order.
     """
     try:
         if client_order_id is not None:

@@ -30,7 +30,8 @@ def why(client_order_id: str, *, as_json: bool) -> int:
     Everything that takes quotes away is on record with its reason; of requotes, the next order in
     the same place. While the session's journal is there, 'flotilla replay --explain' tells more.
 
-    Exit code 1 when the order is not on record.
+    Exit code 1 when the order is not on record, 2 when the id is none of ours. 'flotilla ledger
+    orders' has the ids.
     """
     identity = OrderIdentity.decode(client_order_id)
     if identity is None or identity.epoch.bit_length() > _MOST_BITS:
