@@ -94,7 +94,7 @@ def settle(
     elif wait:
         talk(f"settled: {_settled(asked.known)}")
     else:
-        talk(f"asked {asked.workflow_id} to settle it; see 'flotilla breaks show {number}'")
+        talk(f"asked {asked.workflow_id} to settle it; its page in the Temporal UI tells a refusal")
 
 
 def _row(one: Break) -> dict[str, object]:
