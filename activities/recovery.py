@@ -119,9 +119,9 @@ async def epoch_seen(
 async def look_back(ports: ActivityPorts, market: MarketId) -> Remembered:
     """Read what the last session saved, and replay its trace if it did not leave in good order.
 
-    Damaged, of another market or of the future: the hourly copy serves; without one a break waits
-    for a person. Such files are set aside. One of another version is passed over and told. A trace
-    whose decisions do not reproduce is a break too, where that is wished.
+    Damaged or of another market: the hourly copy serves; without one a break waits for a person.
+    Such files are set aside. One of another version is passed over and told. A trace whose
+    decisions do not reproduce is a break too, where that is wished.
     """
     if ports.saved is None:
         return Remembered()
@@ -141,7 +141,7 @@ async def _read(ports: ActivityPorts, market: MarketId) -> Remembered:
     damaged, unread = dict[str, str](), list[str]()
     for copy in await _copies(ports, market):
         try:
-            state = _state_of(copy, market, _now_ms(ports))
+            state = _state_of(copy, market)
             break
         except StateOfOtherVersion as error:
             unread.append(f"{copy.path}: {error}")
@@ -168,12 +168,12 @@ async def _copies(ports: ActivityPorts, market: MarketId) -> Sequence[KeptCopy]:
         raise Unavailable(said) from error
 
 
-def _state_of(copy: KeptCopy, market: MarketId, now_ms: int) -> SavedState:
+def _state_of(copy: KeptCopy, market: MarketId) -> SavedState:
     """StateUnreadable or StateOfOtherVersion, in a sentence, when it says nothing to go by."""
     if copy.damaged:
         raise StateUnreadable(copy.damaged)
     state = read_state(copy.content)
-    if why := state.why_not_of(market, now_ms):
+    if why := state.why_not_of(market):
         raise StateUnreadable(why)
     return state
 

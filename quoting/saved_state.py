@@ -25,7 +25,6 @@ FORMAT: Final = 1
 SAVE_S: Final = 5.0
 _CLOSE_S: Final = 2.0
 _FRESH_MS: Final = 900_000
-_CLOCK_SLACK_MS: Final = 60_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,13 +61,12 @@ class SavedState:
         """Its estimate of volatility while that is not too old to begin with."""
         return self.sigma_bps if 0 <= now_ms - self.at_ms <= _FRESH_MS else None
 
-    def why_not_of(self, market: MarketId, now_ms: int) -> str:
-        """Why it cannot be what was saved of this market until now; empty when it can."""
-        if self.market != market:
-            return f"it is a state of {self.market.path}"
-        if self.at_ms > now_ms + _CLOCK_SLACK_MS:
-            return f"it was saved {(self.at_ms - now_ms) // 1_000} s from now"
-        return ""
+    def why_not_of(self, market: MarketId) -> str:
+        """Why it cannot be what was saved of this market; empty when it can.
+
+        A time to come is no reason: the clock it was saved by ran ahead, and nothing goes by it.
+        """
+        return "" if self.market == market else f"it is a state of {self.market.path}"
 
 
 class StateUnreadable(Exception):
