@@ -28,9 +28,8 @@ from flotilla.simulated.markets import RATE_PER_MINUTE
 from infra.embedded.directory import discover
 from infra.settings import Settings
 from infra.venue_settings import venue_settings
-from tests.chaos.ground import Market, SimulatedVenue
+from tests.chaos.ground import Market, SimulatedVenue, forget_account
 from tests.support.services import Services
-from workflows import names
 
 ORDERS_EVERY_S = 5
 ACCOUNT_EVERY_S = 15
@@ -42,7 +41,6 @@ QUICK: Mapping[str, str] = {
 
 SLOW_S = 120.0
 _SYMBOLS = {"ocx": ocx.symbols(2, None), "x10": x10.symbols(1, None), "zo": zo.symbols(1, None)}
-_SCHEDULES = ("orders", "account")
 _LOOK_S = 0.2
 
 
@@ -194,14 +192,7 @@ class Fleet:
                 with suppress(RPCError):
                     await market.handle.terminate("the test is over")
         for venue in self.markets:
-            ids = [names.guardian_schedule_id("chaos", venue, self.account)]
-            ids += [
-                names.reconciliation_schedule_id("chaos", venue, self.account, kind)
-                for kind in _SCHEDULES
-            ]
-            for schedule in ids:
-                with suppress(RPCError):
-                    await self.client.get_schedule_handle(schedule).delete()
+            await forget_account(self.client, venue, self.account)
         await self.settle_all()
 
 

@@ -20,6 +20,7 @@ from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 from temporalio.service import RPCError
 
 from activities.ports import ActivityPorts
+from activities.reconciliation_messages import ReconcileKind
 from desk.identity import MarketId
 from flotilla.control import open_control, open_temporal
 from flotilla.demo.children import GUARDIAN, Child
@@ -296,10 +297,7 @@ class Market:
         if self.handle is not None:
             with suppress(RPCError):
                 await self.handle.terminate("the test is over")
-        # No worker has this account's keys from here on: looking at it would only fail.
-        schedule = names.guardian_schedule_id("chaos", self.id.venue, self.id.account)
-        with suppress(RPCError):
-            await self.client.get_schedule_handle(schedule).delete()
+        await forget_account(self.client, self.id.venue, self.id.account)
         await self.venue.post("quiet", {"marketId": self.id.symbol, "on": True})
 
     async def _stopped(self) -> bool:
@@ -347,6 +345,17 @@ async def open_market(
             yield market
         finally:
             await market.close()
+
+
+async def forget_account(client: Client, venue: str, account: str) -> None:
+    """No worker has its keys from here on: looking at it would only fail, and keep others busy."""
+    schedules = [names.guardian_schedule_id("chaos", venue, account)]
+    schedules += [
+        names.reconciliation_schedule_id("chaos", venue, account, kind) for kind in ReconcileKind
+    ]
+    for schedule in schedules:
+        with suppress(RPCError):
+            await client.get_schedule_handle(schedule).delete()
 
 
 async def kill(child: Child) -> int:
