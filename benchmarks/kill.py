@@ -57,13 +57,15 @@ class Samples:
         return tuple(Row(what=what, figures=_figures(each)) for what, each in self.taken.items())
 
 
-async def measure(markets: int, runs: int, seed: int, strikes: Sequence[str]) -> Samples:
+async def measure(
+    samples: Samples, markets: int, runs: int, seed: int, strikes: Sequence[str]
+) -> None:
     """Stop a fleet so many times in each way; it quotes again in all markets in between.
 
     A kill ends every run: the start that follows deals the markets out to both workers again.
     """
-    samples = Samples()
     async with kill_fleet(markets, seed) as fleet:
+        began = time.monotonic()
         await fleet.start_markets()
         for run in range(1, runs + 1):
             for strike in strikes:
@@ -71,9 +73,8 @@ async def measure(markets: int, runs: int, seed: int, strikes: Sequence[str]) ->
                 await _struck(fleet, STRIKES[strike], samples)
             await _ready(fleet)
             await _killed(fleet, samples)
-            _talk(f"run {run} of {runs} done")
+            _talk(f"run {run} of {runs} done, {time.monotonic() - began:.0f} s after the start")
         await _ready(fleet)
-    return samples
 
 
 async def _ready(fleet: KillFleet) -> None:
@@ -198,7 +199,11 @@ def main() -> None:
         print(f"{name:<10} {value}")
     seed = random.randrange(2**32) if asked.seed is None else asked.seed
     strikes = [way for way in asked.ways if way in STRIKES]
-    samples = asyncio.run(measure(asked.markets, asked.runs, seed, strikes))
+    samples = Samples()
+    try:
+        asyncio.run(measure(samples, asked.markets, asked.runs, seed, strikes))
+    except KeyboardInterrupt:
+        _talk("stopped early; what was measured until then:")
     table = Table(
         name=f"kill: milliseconds; {asked.markets} markets, 3 venues, 2 workers, 1 guardian",
         rows=samples.rows(),

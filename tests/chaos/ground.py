@@ -171,6 +171,15 @@ class Market:
         """Whether nothing rests."""
         return not await self.open_orders()
 
+    async def has_none_for_a_second(self) -> bool:
+        """Whether nothing rested all the while: fills too leave a market empty, for a moment."""
+        ends = time.monotonic() + 1
+        while await self.has_none():
+            if time.monotonic() > ends:
+                return True
+            await asyncio.sleep(_LOOK_S)
+        return False
+
     async def quotes_above(self, epoch: int) -> bool:
         """Whether an order of a later epoch rests."""
         log = await self.log()

@@ -91,7 +91,7 @@ async def test_redis_is_out_of_reach_for_longer_than_the_lease(market: Market) -
     await market.guardian()
     epoch = await market.epoch()
     async with _trading(market), unreachable(market, "valkey") as since_ms:
-        took = await market.until("nothing rests", market.has_none)
+        took = await market.until("nothing rests", market.has_none_for_a_second)
         await market.stays("nothing rests", market.has_none, for_s=_LEASE_MS / 1_000)
         gate = GateClosed(at_ms=since_ms + _BOARD_MS + _BUSY_MS, until_ms=now_ms())
     print(f"Redis out of reach: nothing rested after {took:.2f} s")  # noqa: T201
@@ -105,7 +105,7 @@ async def test_postgres_is_out_of_reach(market: Market) -> None:
     await market.hold_a_position()
     epoch = await market.epoch()
     async with _trading(market), unreachable(market, "postgres") as since_ms:
-        took = await market.until("nothing rests", market.has_none, within_s=SLOW_S)
+        took = await market.until("nothing rests", market.has_none_for_a_second, within_s=SLOW_S)
         await market.stays("nothing rests", market.has_none, for_s=3.0)
         gate = GateClosed(at_ms=since_ms + _LEDGER_MS + 2 * _BUSY_MS, until_ms=now_ms())
     print(f"PostgreSQL out of reach: nothing rested after {took:.2f} s")  # noqa: T201
