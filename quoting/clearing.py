@@ -21,7 +21,8 @@ _LONGEST_WAIT_S = 2.0
 class ClearReport:
     """What was seen. `left` is what the venue still listed when giving up, None if unreadable.
 
-    `found` are orders that rested as it began, as far as the venue still listed them.
+    `found` are orders that rested as it began, as far as the venue still listed them; `cancelled`
+    how many the venue says it took away, None where it does not say.
     """
 
     verified: bool
@@ -31,6 +32,7 @@ class ClearReport:
     confirmed_ns: int | None
     verified_ns: int | None
     found: tuple[VenueOrder, ...] = ()
+    cancelled: int | None = None
 
 
 async def clear(
@@ -48,11 +50,13 @@ async def clear(
     deadline_ns = clock.monotonic_ns() + int(give_up_s * 1e9)
     wait_s, attempts, message, left = _FIRST_WAIT_S, 0, "", None
     confirmed_ns: int | None = None
+    cancelled: int | None = None
     while True:
         beat()
         attempts += 1
         try:
             outcome = await venue.execution.cancel_all(instrument)
+            cancelled = summed(cancelled, outcome.cancelled)
             if outcome.confirmed and confirmed_ns is None:
                 confirmed_ns = clock.monotonic_ns()
             left = await _listed_twice(venue, instrument)
@@ -64,6 +68,7 @@ async def clear(
                     message=message,
                     confirmed_ns=confirmed_ns,
                     verified_ns=clock.monotonic_ns(),
+                    cancelled=cancelled,
                 )
             message = f"{left} orders still listed after a cancel-all"
         except VenueError as error:
@@ -78,9 +83,15 @@ async def clear(
                 message=message,
                 confirmed_ns=confirmed_ns,
                 verified_ns=None,
+                cancelled=cancelled,
             )
         await asyncio.sleep(wait_s)
         wait_s = min(_LONGEST_WAIT_S, wait_s * 2)
+
+
+def summed(known: int | None, more: int | None) -> int | None:
+    """A count and what a venue says came to it; None while it never said."""
+    return known if more is None else (known or 0) + more
 
 
 async def _listed_twice(venue: Venue, instrument: Instrument) -> int:

@@ -20,7 +20,7 @@ from desk.orders import VenueOrder
 from desk.ports import AlertPort, Clock, LedgerReader, LedgerWriter, Venue, VenueDirectory
 from desk.records import ControlDecision, LostLease
 from desk.units import NS_PER_MS, NS_PER_S
-from quoting.clearing import ClearReport, clear_and_tell
+from quoting.clearing import ClearReport, clear_and_tell, summed
 from quoting.journal import record_found
 from quoting.unguarded import Unguarded
 
@@ -79,6 +79,7 @@ class _Case:
     trouble: str = ""
     confirmed_ns: int | None = None
     found: dict[str, VenueOrder] = field(default_factory=dict)
+    cancelled: int | None = None
 
     @property
     def key(self) -> tuple[MarketId, int]:
@@ -231,6 +232,7 @@ class DeadMan:
         finally:
             keeping.cancel()
         case.found.update({order.venue_order_id: order for order in report.found})
+        case.cancelled = summed(case.cancelled, report.cancelled)
         if case.confirmed_ns is None:
             case.confirmed_ns = report.confirmed_ns
         return report
@@ -290,7 +292,8 @@ class DeadMan:
         evidence = (
             f"expired {_utc(lost.expired_at_ms)}, cancels confirmed {self._at(case.confirmed_ns)}, "
             f"listed zero twice {self._at(report.verified_ns)}, rounds {case.rounds}, "
-            f"found {', '.join(found) or 'none'}, by {self._ports.worker}"
+            f"cancelled {'unknown' if case.cancelled is None else case.cancelled}, "
+            f"of these listed before {', '.join(found) or 'none'}, by {self._ports.worker}"
         )
         self._ports.writer.record(
             ControlDecision(

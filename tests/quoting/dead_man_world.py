@@ -12,7 +12,7 @@ from typing import Any
 from desk.errors import ConfigurationFault, Unavailable
 from desk.identity import MarketId, OrderIdentity, Slot
 from desk.instrument import Instrument
-from desk.orders import VenueOrder
+from desk.orders import CancelOutcome, VenueOrder
 from desk.ports import Capabilities
 from desk.records import ControlDecision, LostLease
 from desk.units import Side
@@ -176,8 +176,8 @@ class OneVenue:
         path = MarketId(self.name, self.account_name, instrument.symbol).path
         self.leases.events.append(("cancel", path, True))
         await self._answer(self.troubles.pop(0) if self.troubles else self.trouble)
-        self.markets[instrument.symbol].orders = 0
-        return _Confirmed()
+        taken, self.markets[instrument.symbol].orders = self.markets[instrument.symbol].orders, 0
+        return CancelOutcome(confirmed=True, cancelled=taken)
 
     async def open_orders(self, instrument: Instrument) -> Sequence[VenueOrder]:
         resting = self.markets[instrument.symbol].orders
@@ -203,10 +203,6 @@ def _order(market: MarketId, number: int) -> VenueOrder:
         venue_order_id=str(number),
         client_order_id=identity.encode(),
     )
-
-
-class _Confirmed:
-    confirmed = True
 
 
 @dataclass(slots=True)

@@ -51,7 +51,12 @@ def test_a_lost_lease_is_cleared_settled_recorded_and_told() -> None:
         assert (decision.market, decision.epoch, decision.kind) == (BTC, 7, FIRED)
         assert decision.by == "guardian-1"
         expired = datetime.fromtimestamp(START_MS / 1_000, UTC)
-        for words in (f"expired {expired:%Y-%m-%dT%H:%M:%S}", "confirmed 20", "zero twice 20"):
+        for words in (
+            f"expired {expired:%Y-%m-%dT%H:%M:%S}",
+            "confirmed 20",
+            "zero twice 20",
+            "cancelled 3",
+        ):
             assert words in decision.evidence
         ((_, severity, text),) = world.alerts.told
         assert severity == "critical"

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 from desk.errors import NotSent
 from desk.identity import MarketId
+from desk.orders import CancelOutcome
 from quoting.gates import Gates
 from quoting.session import Session, SessionEnd, SessionPorts
 from tests.quoting.builders import INSTRUMENT, MARKET, make_loop
@@ -62,7 +63,7 @@ class CutOff:
         self.asked.append(FastClock().monotonic_ns())
         if not self._hears():
             raise NotSent("no line")
-        return SimpleNamespace(confirmed=True)
+        return CancelOutcome(confirmed=True)
 
     async def open_orders(self, instrument: object) -> list[object]:
         if not self._hears():
