@@ -55,6 +55,8 @@ class Capabilities:
     client_order_id_length: int
     settling_ms: int
     """How long after a cancel confirmation a fill or a resting order may still appear."""
+    batches_overlap: bool = False
+    """A market's next batch may leave before the last was answered (`ExecutionPort.send`)."""
     ids_refused_for_good: bool = False
     """A client order id is refused once it was used, also after its order has ended."""
     closes_positions: bool = False

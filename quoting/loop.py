@@ -238,8 +238,8 @@ class MarketLoop:
             # What rests grows stale meanwhile; cancels have a budget of their own.
             long = self._refusals.rest_left_ns(now_ns) > _STALE_REST_NS
             return self._pull("told to wait") if long else []
-        # A target would be in vain: nothing replaces a ladder whose outcome is open.
-        awaits = self._rules.atomic_ladder and self.orders.busy
+        # A target would be in vain: the venue takes one batch of a market at a time.
+        awaits = self._pulls.awaiting and not self._setup.capabilities.batches_overlap
         if awaits or self._refusals.stale_view(self._sight.heard_ns, now_ns):
             return []
         target = self._target(now_ns)

@@ -25,6 +25,11 @@ class Pulls:
         """It was answered, or never will be."""
         self._unanswered.discard(batch_id)
 
+    @property
+    def awaiting(self) -> bool:
+        """Whether a batch is unanswered, whatever streams told of its orders meanwhile."""
+        return bool(self._unanswered)
+
     def begin(self, reason: str) -> None:
         """A cancel-all goes out."""
         self.made += 1

@@ -55,6 +55,7 @@ CAPABILITIES = Capabilities(
 STEPWISE = replace(
     CAPABILITIES,
     atomic_ladder=False,
+    batches_overlap=True,
     replaces_orders=True,
     pushes_order_updates=True,
     pushes_trade_ids=True,

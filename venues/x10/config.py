@@ -125,6 +125,7 @@ class X10Config:
         """What planning may rely on at this venue."""
         return Capabilities(
             atomic_ladder=False,
+            batches_overlap=True,
             replaces_orders=True,
             pushes_order_updates=True,
             pushes_trade_ids=True,
