@@ -17,13 +17,13 @@ from activities.guardian_messages import LookInput, LookReport, TellInput
 from activities.ports import ActivityPorts
 from desk.errors import NotSent, Unavailable
 from desk.identity import MarketId, OrderIdentity, Slot
-from desk.orders import Batch, CancelOutcome, NewOrder, OutcomeKind, TimeInForce
+from desk.orders import CancelOutcome
 from desk.ownership import Finding, FindingKind
 from desk.records import ControlDecision
 from desk.units import Side
 from infra.postgres.engine import open_database
 from tests.activities.conftest import MARKET, Desk, OpenDesk
-from tests.support.approve import approve
+from tests.activities.sending import send
 
 LOOK = LookInput(
     venue="ocx", account="main", owners=("market/", "flatten/"), hedge="hedge/", clear_s=10
@@ -56,29 +56,6 @@ async def buy(desk: Desk, lots: int) -> None:
         while not (fills := await venue.account.fills(instrument, 0)):
             await asyncio.sleep(0.05)
     await desk.ports.ledger.book_fills(MARKET, fills)
-
-
-async def send(desk: Desk, client_order_id: str, *, lots: int, taking: bool = False) -> None:
-    venue = await desk.ports.venues.venue("ocx", "main")
-    (instrument,) = [one for one in await venue.instruments() if one.symbol == MARKET.symbol]
-    bids, asks = desk.venue.engine.book(MARKET.symbol, 1)
-    bid, ask = bids[0][0], asks[0][0]
-    order = NewOrder(
-        client_order_id=client_order_id,
-        slot=Slot(Side.BUY, 0),
-        side=Side.BUY,
-        price=ask * 101 // 100 if taking else bid * 98 // 100,
-        lots=lots,
-        time_in_force=TimeInForce.IOC if taking else TimeInForce.GTC,
-        post_only=not taking,
-    )
-    batch = Batch(batch_id=client_order_id, symbol=MARKET.symbol, orders=(order,))
-    approved = approve(batch, instrument, mid_x2=bid + ask)
-    async with asyncio.timeout(20):
-        # A request budget that was just begun grants no orders for its first seconds.
-        while (outcome := await venue.execution.send(approved, instrument)).retry_after_s:
-            await asyncio.sleep(outcome.retry_after_s)
-    assert {one.kind for one in outcome.orders} == {OutcomeKind.ACCEPTED}, outcome
 
 
 async def look(desk: Desk, request: LookInput = LOOK, **ports: object) -> LookReport:

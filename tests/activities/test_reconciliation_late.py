@@ -24,6 +24,7 @@ from desk.units import Side
 from quoting.opening import open_books
 from tests.activities.break_desk import dying_at, found
 from tests.activities.conftest import MARKET, Desk, OpenDesk
+from tests.activities.sending import send
 from tests.activities.test_guardian import running
 from tests.activities.test_reconciliation import (
     ACCOUNT,
@@ -37,7 +38,6 @@ from tests.activities.test_reconciliation import (
     quoted,
     reconcile,
     resting,
-    send,
 )
 from venues.simulation.hand import CROWD
 

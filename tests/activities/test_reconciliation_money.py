@@ -17,6 +17,7 @@ from desk.records import EquityMark
 from quoting.agreement import look
 from tests.activities.break_desk import interrupted_at
 from tests.activities.conftest import MARKET, Desk, OpenDesk
+from tests.activities.sending import send
 from tests.activities.test_market_activities import rows
 from tests.activities.test_reconciliation import (
     ACCOUNT,
@@ -30,7 +31,6 @@ from tests.activities.test_reconciliation import (
     our_id,
     quoted,
     reconcile,
-    send,
 )
 from venues.simulation.hand import CROWD
 

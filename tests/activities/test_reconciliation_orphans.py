@@ -5,6 +5,7 @@ from typing import Any
 from desk.breaks import BreakDecision, BreakKind
 from desk.errors import Unresolved
 from tests.activities.conftest import MARKET, OpenDesk
+from tests.activities.sending import send
 from tests.activities.test_reconciliation import (
     ORDERS,
     breaks,
@@ -13,7 +14,6 @@ from tests.activities.test_reconciliation import (
     quoted,
     reconcile,
     resting,
-    send,
 )
 from tests.activities.test_reconciliation_money import With, with_venue
 

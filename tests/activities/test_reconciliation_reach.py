@@ -15,6 +15,7 @@ from desk.units import Side
 from quoting.agreement import agree
 from quoting.opening import open_books
 from tests.activities.conftest import MARKET, Desk, OpenDesk
+from tests.activities.sending import send
 from tests.activities.test_reconciliation import (
     ACCOUNT,
     HOLD,
@@ -26,7 +27,6 @@ from tests.activities.test_reconciliation import (
     our_id,
     quoted,
     reconcile,
-    send,
 )
 from tests.activities.test_reconciliation_money import With, with_venue
 from tests.support.approve import approve

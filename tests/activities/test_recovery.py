@@ -25,9 +25,10 @@ from quoting.saved_state import SavedState, read_state, write_state
 from quoting.trace import Traces
 from quoting.trace_frames import Head, head_frame, read_frame
 from tests.activities.conftest import MARKET, Desk, OpenDesk
+from tests.activities.sending import send
 from tests.activities.test_breaks import settle
 from tests.activities.test_market_activities import PREFLIGHT, leave_orders, quote, rows
-from tests.activities.test_reconciliation import booked, books, our_id, send
+from tests.activities.test_reconciliation import booked, books, our_id
 from tests.support.services import Services
 from venues.simulation.hand import fill_first
 

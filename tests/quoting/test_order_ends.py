@@ -1,8 +1,6 @@
 """What rests no more is said once and with a word; what the venue never took is not said."""
 
-from dataclasses import replace
-
-from desk.orders import OrderUpdate, RejectReason
+from desk.orders import RejectReason
 from desk.units import NS_PER_S
 from quoting.inbox import Cleared, Settled
 from quoting.loop import MarketLoop
@@ -17,6 +15,7 @@ from tests.quoting.builders import (
     sent,
     unresolved,
 )
+from tests.quoting.stepwise import update
 
 
 def gone(loop: MarketLoop) -> dict[str, str]:
@@ -75,33 +74,15 @@ def test_an_unknown_outcome_ends_when_the_market_is_cleared() -> None:
 def test_an_end_that_was_not_asked_for_keeps_the_venues_word() -> None:
     loop, batch = quoting_loop(capabilities=STEPWISE)
     bid, *_ = batch.orders
-    resting = OrderUpdate(
-        client_order_id=bid.client_order_id,
-        venue_order_id="1",
-        remaining=bid.lots,
-        filled=0,
-        resting=True,
-        reason=None,
-        received_ns=2 * NS_PER_S,
-    )
-    loop.apply(resting)
-    loop.apply(replace(resting, remaining=0, resting=False, reason=RejectReason.POST_ONLY))
+    loop.apply(update(bid, 2 * NS_PER_S))
+    loop.apply(update(bid, 2 * NS_PER_S, resting=False, reason=RejectReason.POST_ONLY))
     assert gone(loop) == {bid.client_order_id: RejectReason.POST_ONLY.value}
 
 
 def test_an_order_the_venue_does_not_know_has_ended() -> None:
     loop, batch = quoting_loop(capabilities=STEPWISE)
     bid, *_ = batch.orders
-    update = OrderUpdate(
-        client_order_id=bid.client_order_id,
-        venue_order_id="1",
-        remaining=bid.lots,
-        filled=0,
-        resting=True,
-        reason=None,
-        received_ns=2 * NS_PER_S,
-    )
-    loop.apply(update)
+    loop.apply(update(bid, 2 * NS_PER_S))
     loop.orders.doubt(bid.client_order_id, 2 * NS_PER_S)
     loop.apply(Settled(client_order_id=bid.client_order_id, resting=False))
     assert gone(loop) == {bid.client_order_id: "not at the venue"}
