@@ -53,6 +53,10 @@ async def unbooked(desk: Desk, symbols: Sequence[str]) -> Any:
         await desk.ports.ledger.open_epoch(market, "worker-0/1", "run")
         await desk.ports.ledger.remember_instrument(instrument)
         await _buy(desk, venue, instrument, market)
+    async with asyncio.timeout(60):
+        # A source that lags would have the first comparison read deep.
+        while len({tuple(sorted(one.positions)) for one in await venue.account.views()}) != 1:
+            await asyncio.sleep(0.2)
     return venue
 
 
