@@ -31,6 +31,7 @@ from workflows.messages import Request
 
 pytestmark = pytest.mark.timeout(900)
 
+_BOOKS_EVERY_S = 1.0
 _LEAVING_NS = 3_000_000_000
 """A session hears of a hold from the board; on a busy machine that takes a while."""
 
@@ -226,8 +227,15 @@ async def test_a_fill_that_no_stream_told_is_booked_and_its_market_quotes_on_by_
 
 
 async def agrees(market: Market) -> bool:
+    """Every fill is booked; estimated fees follow later, and `in_step` compares them.
+
+    A fresh look costs a venue's requests, which sessions and comparisons need as well.
+    """
+    await asyncio.sleep(_BOOKS_EVERY_S)
     books = await market.books()
-    return books.ledger_equals_venue and books.ledger_fills == books.venue_fills
+    print(f"{market.id.path}: {books.difference or 'agrees'}")  # noqa: T201 - shown on failure
+    ours, theirs = books.ledger_position, books.venue_position
+    return (books.ledger_fills, ours) == (books.venue_fills, theirs)
 
 
 # --- what a person settles --------------------------------------------------------------------

@@ -185,10 +185,12 @@ async def test_two_names_of_one_file_and_parquet_on_stdout_are_refused(tmp_path:
 
 
 ENDLESS = """
-import asyncio, sys
+import asyncio, signal, sys
 from pathlib import Path
 from desk.history_ports import FieldKind
 from flotilla.exports import export
+
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # also where the tests run under nohup
 
 async def pages():
     while True:

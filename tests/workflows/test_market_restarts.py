@@ -122,7 +122,7 @@ async def test_a_fill_burst_waits_for_a_person_where_that_is_asked_for(
     script = Script(sessions=deque([SessionReason.FILL_BURST]))
     async with start(script, fill_reset_by_hand=True) as handle:
         await until(handle, "paused")
-        assert "decision:quoting->paused" in script.calls
+        await until_called(script, "decision:quoting->paused", 1)
         assert alerts(script) == ["quoting->paused"]
         await server.sleep(3_600)
         assert script.calls.count("quote_session") == 1

@@ -123,7 +123,7 @@ class FillCases:
         async with stage.account() as ear:
             bid = await stage.place_inside(Side.BUY)
             await stage.hit(bid, 3 * stage.unit)
-            await harness.venue.execution.cancel_all(harness.instrument)
+            await stage.cancel_all()
             ask = await stage.place_inside(Side.SELL)
             await stage.hit(ask, stage.unit)
             heard = await _all_heard(harness, ear)

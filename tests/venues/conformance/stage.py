@@ -210,6 +210,11 @@ class Stage:
         traded = await self.harness.trade(order.side.opposite, before + lots, order.price)
         assert traded == before + lots
 
+    async def cancel_all(self) -> None:
+        """Take away what rests; one that is only acknowledged is over when this returns."""
+        await self.venue.execution.cancel_all(self.instrument)
+        await asyncio.sleep(self.venue.capabilities.settling_ms / 1_000)
+
     async def resting(self) -> dict[str | None, VenueOrder]:
         """What the adapter lists, by client order id."""
         listed = await self.venue.account.open_orders(self.instrument)
