@@ -43,6 +43,7 @@ LEDGER_BEHIND: Final = "ledger restored"
 
 _TAIL_S: Final = 60.0
 _REPLAY_S: Final = 30.0
+_TURN_S: Final = 120.0
 _DISK_S: Final = 10.0
 
 P = ParamSpec("P")
@@ -214,13 +215,11 @@ async def _compare(ports: ActivityPorts, state: SavedState) -> Leave | None:
     """Replay the last minute of the session that did not leave; why nothing may start, or None."""
     market = state.market
     try:
-        async with asyncio.timeout(_REPLAY_S):
-            journal = await ports.traces.last(market)
-            if journal is None:
-                return None
-            verdict = await replay_tail(journal, _TAIL_S, beat=beat)
+        verdict = await _replayed(ports, market)
+        if verdict is None:
+            return None
     except (TraceUnreadable, OSError, TimeoutError) as error:
-        said = str(error) or f"replaying took longer than {_REPLAY_S:.0f} s"
+        said = str(error) or f"not within {_REPLAY_S:.0f} s, or no turn within {_TURN_S:.0f} s"
         await _note(ports, state, f"its trace could not be replayed: {said}")
         return None
     if verdict.epoch != state.epoch:
@@ -238,6 +237,17 @@ async def _compare(ports: ActivityPorts, state: SavedState) -> Leave | None:
         await _note(ports, state, said, severity="warning" if verdict.damaged else "")
         return None
     return await _differs(ports, state, verdict)
+
+
+async def _replayed(ports: ActivityPorts, market: MarketId) -> ReplayVerdict | None:
+    """How the newest trace replays, None without one; in turn with all markets of the process.
+
+    Raises TraceUnreadable, OSError, and TimeoutError.
+    """
+    async with beating(), asyncio.timeout(_TURN_S), ports.traces.replaying:
+        async with asyncio.timeout(_REPLAY_S):
+            journal = await ports.traces.last(market)
+            return None if journal is None else await replay_tail(journal, _TAIL_S, beat=beat)
 
 
 async def _differs(ports: ActivityPorts, state: SavedState, verdict: ReplayVerdict) -> Leave | None:

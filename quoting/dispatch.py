@@ -11,11 +11,12 @@ from typing import Protocol
 from desk.errors import VenueError
 from desk.identity import MarketId
 from desk.instrument import Instrument
-from desk.orders import AccountChange, Batch, BatchOutcome, RejectReason
+from desk.orders import Batch, BatchOutcome, RejectReason
 from desk.ports import Clock, LedgerWriter, Venue
 from desk.risk.approval import Approved
+from quoting.asking import Asking
 from quoting.clearing import clear
-from quoting.inbox import Answered, Cleared, Inbox, Settled
+from quoting.inbox import Answered, Cleared, Inbox
 from quoting.journal import record_answer, record_sent
 
 
@@ -63,7 +64,14 @@ class Dispatcher:
         self._meter = meter
         self._tasks = tasks
         self._clear_give_up_s = clear_give_up_s
-        self._fills_since_ms = fills_since_ms
+        self._asking = Asking(
+            instrument=instrument,
+            venue=venue,
+            clock=clock,
+            inbox=inbox,
+            tasks=tasks,
+            fills_since_ms=fills_since_ms,
+        )
         self._answers: set[asyncio.Task[None]] = set()
         self.unanswered = 0
 
@@ -91,24 +99,11 @@ class Dispatcher:
 
     def ask(self, client_order_id: str) -> None:
         """Ask what became of an order; its fills and a `Settled` event follow, if it answers."""
-        self._tasks.create_task(self._ask(client_order_id))
+        self._asking.ask(client_order_id)
 
     def withdraw(self, client_order_id: str) -> None:
         """Cancel one order that only the venue knows of."""
         self._tasks.create_task(self._withdraw(client_order_id))
-
-    async def _ask(self, client_order_id: str) -> None:
-        venue, instrument = self._venue, self._instrument
-        with suppress(VenueError):  # asked again by the loop
-            found = await venue.execution.find(instrument, client_order_id)
-            if found is None:
-                # Read after the order was seen to be gone, so that no fill of it can be missing.
-                fills = await venue.account.fills(instrument, self._fills_since_ms)
-                now_ns = self._clock.monotonic_ns()
-                self._inbox.put(
-                    AccountChange(fills=tuple(fills), position=None, received_ns=now_ns)
-                )
-            self._inbox.put(Settled(client_order_id=client_order_id, resting=found is not None))
 
     async def _withdraw(self, client_order_id: str) -> None:
         with suppress(VenueError):  # the next audit finds it again

@@ -63,6 +63,8 @@ class Traces:
         self._round: asyncio.Task[list[tuple[SessionTrace, list[bytes], str]]] | None = None
         self._rounds = 0
         self._said = ""
+        self.replaying = asyncio.Lock()
+        """Held by who replays: a worker that takes many markets over still has others to quote."""
 
     @property
     def code(self) -> str:
