@@ -131,7 +131,7 @@ async def look_back(ports: ActivityPorts, market: MarketId) -> Remembered:
     if state is None or state.left or state.compared:
         return remembered
     refused = await _compare(ports, state)
-    with suppress(OSError):  # then it is compared again
+    with suppress(OSError, Unavailable):  # then it is compared again
         content = write_state(replace(state, compared=True))
         await _on_disk(ports, ports.saved.save, market, content, state.at_ms, state.epoch)
     return replace(remembered, refused=refused)

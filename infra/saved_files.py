@@ -32,10 +32,11 @@ _SHORTAGE: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 class SavedFolder:
     """States below `folder/venue/account/symbol/`, safe with several threads and processes.
 
-    What another of them holds is waited for `patience_s`.
+    What another of them holds is waited for `patience_s`: it takes milliseconds, but one that was
+    stopped in the middle holds it until it goes on, and other markets wait in the same thread.
     """
 
-    def __init__(self, folder: Path, *, patience_s: float = 5.0) -> None:
+    def __init__(self, folder: Path, *, patience_s: float = 0.5) -> None:
         self._folder = folder
         self._patience_s = patience_s
 

@@ -5,6 +5,7 @@ import os
 import resource
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from desk.identity import MarketId
 from infra.saved_files import SavedFolder
 from infra.trace_files import market_folder
+from quoting.saved_state import SAVE_S
 
 MARKET = MarketId("x10", "main", "BTC-USD")
 HOUR_MS = 3_600_000
@@ -145,6 +147,7 @@ def test_who_leaves_late_does_not_write_over_who_came_after(tmp_path: Path) -> N
 
 _SAVES = """
 import sys
+import time
 from pathlib import Path
 from desk.identity import MarketId
 from infra.saved_files import SavedFolder
@@ -164,6 +167,24 @@ def test_processes_that_save_at_once_spoil_nothing(tmp_path: Path) -> None:
     assert [one.returncode for one in at_work] == [0, 0]
     assert seen <= {b"A" * 50_000, b"B" * 50_000}
     assert aside(tmp_path) == []
+
+
+def test_a_folder_that_a_stopped_process_holds_is_given_up_before_the_next_save_is_due(
+    tmp_path: Path,
+) -> None:
+    """All markets of a worker save in one thread: one that cannot must not take all of it."""
+    states = SavedFolder(tmp_path)
+    states.save(MARKET, b"before", NOW_MS, 1)
+    file = os.open(path(tmp_path).parent, os.O_RDONLY)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        began = time.monotonic()
+        with pytest.raises(OSError, match="held by another process"):
+            states.save(MARKET, b"after", NOW_MS, 1)
+        assert time.monotonic() - began < SAVE_S / 2
+        assert newest(states) == b"before", "reading needs nobody"
+    finally:
+        os.close(file)
 
 
 def test_a_folder_that_another_process_holds_is_told_and_not_waited_for(tmp_path: Path) -> None:
