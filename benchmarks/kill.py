@@ -58,23 +58,25 @@ class Samples:
 
 
 async def measure(
-    samples: Samples, markets: int, runs: int, seed: int, strikes: Sequence[str]
+    samples: Samples, markets: int, runs: int, seed: int, strikes: Sequence[str], fresh: int
 ) -> None:
     """Stop a fleet so many times in each way; it quotes again in all markets in between.
 
     A kill ends every run: the start that follows deals the markets out to both workers again.
+    After `fresh` runs another fleet takes over: venues share the machine here, and the longer
+    their histories, the more of it they take.
     """
-    async with kill_fleet(markets, seed) as fleet:
-        began = time.monotonic()
-        await fleet.start_markets()
-        for run in range(1, runs + 1):
-            for strike in strikes:
+    began = time.monotonic()
+    for first in range(1, runs + 1, fresh):
+        async with kill_fleet(markets, (seed + first) % 2**32) as fleet:
+            for run in range(first, min(first + fresh, runs + 1)):
+                await fleet.start_markets()
+                for strike in strikes:
+                    await _ready(fleet)
+                    await _struck(fleet, STRIKES[strike], samples)
                 await _ready(fleet)
-                await _struck(fleet, STRIKES[strike], samples)
-            await _ready(fleet)
-            await _killed(fleet, samples)
-            _talk(f"run {run} of {runs} done, {time.monotonic() - began:.0f} s after the start")
-        await _ready(fleet)
+                await _killed(fleet, samples)
+                _talk(f"run {run} of {runs} done, {time.monotonic() - began:.0f} s after the start")
 
 
 async def _ready(fleet: KillFleet) -> None:
@@ -106,7 +108,6 @@ async def _killed(fleet: KillFleet, samples: Samples) -> None:
     finally:
         async with open_control(fleet.settings) as ports:
             await lift_kills(ports.board, ports.ledger, "fleet", by=_BY, reason="next run")
-    await fleet.start_markets()
 
 
 async def _stamps(fleet: KillFleet, kill: Kill, samples: Samples) -> None:
@@ -183,6 +184,9 @@ def main() -> None:
     parser.add_argument("--markets", type=int, default=50, help="over three venues (default 50)")
     parser.add_argument("--runs", type=int, default=5, help="of each way (default 5)")
     parser.add_argument(
+        "--fresh", type=int, default=2, metavar="N", help="runs on one fleet (default 2)"
+    )
+    parser.add_argument(
         "--ways",
         nargs="+",
         choices=WAYS,
@@ -192,8 +196,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=None, help="of the venues' crowds")
     parser.add_argument("--json", type=Path, metavar="FILE", help="keep the figures as JSON")
     asked = parser.parse_args()
-    if asked.markets < 3 or asked.runs < 1:
-        parser.error("--markets: at least 3; --runs: at least 1")
+    if asked.markets < 3 or asked.runs < 1 or asked.fresh < 1:
+        parser.error("--markets: at least 3; --runs and --fresh: at least 1")
     found = machine.describe()
     for name, value in found.items():
         print(f"{name:<10} {value}")
@@ -201,19 +205,27 @@ def main() -> None:
     strikes = [way for way in asked.ways if way in STRIKES]
     samples = Samples()
     try:
-        asyncio.run(measure(samples, asked.markets, asked.runs, seed, strikes))
+        asyncio.run(measure(samples, asked.markets, asked.runs, seed, strikes, asked.fresh))
     except KeyboardInterrupt:
         _talk("stopped early; what was measured until then:")
+    finally:
+        _report(samples, asked.markets, seed, found, asked.json)
+
+
+def _report(
+    samples: Samples, markets: int, seed: int, found: dict[str, str], path: Path | None
+) -> None:
+    """Print the distribution, also of runs that ended in an error."""
     table = Table(
-        name=f"kill: milliseconds; {asked.markets} markets, 3 venues, 2 workers, 1 guardian",
+        name=f"kill: milliseconds; {markets} markets, 3 venues, 2 workers, 1 guardian",
         rows=samples.rows(),
         notes=("times from the first line of the command, or from the signal's delivery",),
     )
     show(table)
     found["load after"] = machine.load()
     print(f"\nload after {found['load after']}; seed {seed}")
-    if asked.json is not None:
-        write_json(asked.json, found, [table])
+    if path is not None:
+        write_json(path, found, [table])
 
 
 if __name__ == "__main__":
