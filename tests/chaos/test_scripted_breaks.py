@@ -281,6 +281,8 @@ async def test_positions_and_money_changed_behind_our_back_wait_for_a_decision(
     await fleet.quoting(**QUICK)
     (moved, beside), (x10,), (robbed,) = (fleet.markets[one] for one in ("ocx", "x10", "zo"))
     going = await GoingOn.of(beside, x10)
+    # What a position makes before it is in our books is a difference of money, and a break too.
+    await pull(moved, "quiet", marketId=moved.id.symbol, on=True)
     moved_ms = await pull(
         moved, "position", account="main", marketId=moved.id.symbol, quantity="0.5", told=True
     )
@@ -295,6 +297,7 @@ async def test_positions_and_money_changed_behind_our_back_wait_for_a_decision(
     await going.check(now_ms())
 
     await closed_between(moved_at, await settle(fleet, position, "venue"), moved)
+    await pull(moved, "quiet", marketId=moved.id.symbol, on=False)
     await quotes_again(moved)
     assert await paused(robbed), "another break keeps it"
     await closed_between(robbed_at, await settle(fleet, balance, "venue"), robbed)
