@@ -254,11 +254,13 @@ async def test_a_run_that_was_continued_tells_again_only_what_is_another_break(
         books.continued = replace(books.known.found, symbol="ETH-PERP")
     async with opened(server, books) as handle, asyncio.timeout(60):
         latest = server.client.get_workflow_handle_for(BreakWorkflow.run, handle.id)
-        while len(books.runs) < 2:  # its history grows until it is long enough
-            looks = books.looks
+        grown = False
+        while not grown:  # its history grows until it is long enough, and a look longer
+            grown, looks = len(books.runs) > 1, books.looks
             await latest.signal(BreakWorkflow.look)
             while books.looks == looks:
                 await asyncio.sleep(0.005)
+        # By now it knows which break it is about; a decision on the one before would be refused.
         await latest.signal(BreakWorkflow.settle, DECISION)
         await latest.result()
     told = [one.known.found.symbol for one in books.told if one.kind == "break opened"]
