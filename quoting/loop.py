@@ -240,7 +240,7 @@ class MarketLoop:
             return self._pull("told to wait") if long else []
         # A target would be in vain: the venue takes one batch of a market at a time.
         awaits = self._pulls.awaiting and not self._setup.capabilities.batches_overlap
-        if awaits or self._refusals.stale_view(self._sight.heard_ns, now_ns):
+        if awaits or self._refusals.stale_view(self._sight.told_ns, now_ns):
             return []
         target = self._target(now_ns)
         self.reason = target.reason

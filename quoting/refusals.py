@@ -126,7 +126,7 @@ class Refusals:
                 f"{self._row} refusals in a row, the last: {reason.value} {message}",
             )
 
-    def stale_view(self, book_heard_ns: int, now_ns: int) -> bool:
+    def stale_view(self, book_told_ns: int, now_ns: int) -> bool:
         """Whether a post-only order met a quote that our book has not shown yet.
 
         The same price again would be a retry, not a new price: wait for the book, a second at most.
@@ -134,7 +134,7 @@ class Refusals:
         after_ns = self._reprice_after_ns
         if after_ns is None:
             return False
-        if book_heard_ns > after_ns or now_ns > after_ns + _REPRICE_WAIT_NS:
+        if book_told_ns > after_ns or now_ns > after_ns + _REPRICE_WAIT_NS:
             self._reprice_after_ns = None
             return False
         return True

@@ -32,12 +32,16 @@ class Sight:
         self._depth: Depth | None = None
         self._steady = SteadyMid()
         self.mid_x2: int | None = None
-        self.heard_ns = 0
 
     @property
     def trouble(self) -> str:
         """Why no price can be made now; empty when one can."""
         return "book: nobody but us quotes a side" if self._touch is None else ""
+
+    @property
+    def told_ns(self) -> int:
+        """When the venue last told its book; that a stream lives tells nothing of the book."""
+        return self._book.updated_ns
 
     @property
     def stood_x2(self) -> int | None:
@@ -50,7 +54,6 @@ class Sight:
 
     def look(self, event: FeedEvent) -> None:
         """Look anew after the book took an event."""
-        self.heard_ns = event.received_ns
         bids, asks = self._orders.lots_by_price(Side.BUY), self._orders.lots_by_price(Side.SELL)
         bid = self._book.best_of_others(Side.BUY, bids)
         ask = self._book.best_of_others(Side.SELL, asks)

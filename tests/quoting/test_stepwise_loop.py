@@ -3,6 +3,7 @@
 import pytest
 
 from desk.identity import OrderIdentity, Slot
+from desk.market import FeedAlive
 from desk.orders import Batch, NewOrder, RejectReason
 from desk.units import NS_PER_MS, NS_PER_S, Side
 from quoting.actions import Action, AskFate, ClearAll, SendBatch, Withdraw
@@ -158,7 +159,9 @@ def test_a_post_only_reject_waits_for_a_newer_book_and_then_quotes_another_price
     loop.apply(update(old[0], at_ns + 1, resting=False))
     loop.apply(account(at_ns + 2))
     assert loop.decide(at_ns + 2) == [], "the same book would give the same price"
-    (fresh,) = [one for one in sent(again(loop, at_ns + 3)).orders if one.side is Side.BUY]
+    loop.apply(FeedAlive(received_ns=at_ns + 3))
+    assert loop.decide(at_ns + 3) == [], "a heartbeat shows no newer book"
+    (fresh,) = [one for one in sent(again(loop, at_ns + 4)).orders if one.side is Side.BUY]
     assert fresh.replaces is None
 
 
