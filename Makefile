@@ -9,6 +9,11 @@ STAMP := $(VENV)/.synced
 ARGS ?=
 STORMS ?= 1000
 BOOK_KILLS ?= 200
+# Tests that watch real processes and clocks may starve beside five others: what fails is tried again
+# where it ran, twice, and listed as RERUN. RERUNS=0 is strict.
+RERUNS ?= 2
+# A test that not even its timeout ends takes its process along, and another takes its place.
+ENDS := --max-worker-restart=3 -o faulthandler_timeout=300 -o faulthandler_exit_on_timeout=true
 # Tests start hundreds of processes: without kept bytecode each compiles whatever it imports.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -34,7 +39,7 @@ up: $(STAMP) ## embedded Temporal, PostgreSQL and Valkey in the foreground
 	$(RUN)/flotilla up $(ARGS)
 
 test: $(STAMP) ## run the tests (fault tests with killed processes: make chaos)
-	$(RUN)/pytest -n 5 --dist loadgroup -m 'not chaos' $(ARGS)
+	$(RUN)/pytest -n 6 --dist worksteal --reruns $(RERUNS) -rR $(ENDS) -m 'not chaos' $(ARGS)
 
 chaos: $(STAMP) ## kill real processes, and many more random cases (STORMS=1000 a venue, BOOK_KILLS=200; hours)
 	$(RUN)/pytest -m chaos $(ARGS)

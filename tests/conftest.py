@@ -1,5 +1,6 @@
 """Fixtures every test may take; the embedded services start when the first test wants them."""
 
+import gc
 from collections.abc import Iterator
 
 import pytest
@@ -8,6 +9,7 @@ from temporalio.client import Client
 
 from infra.temporal.client import DATA_CONVERTER
 from infra.temporal.runtime import quiet_runtime
+from tests.support.databases import Databases
 from tests.support.services import Services, running_services
 
 settings.register_profile("default", deadline=None, max_examples=50, print_blob=True)
@@ -31,6 +33,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.services)
 
 
+def pytest_collection_finish() -> None:
+    """What was imported and collected stays: a full garbage collection need not walk it again."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(scope="session")
 def services() -> Iterator[Services]:
     """The stack of this pytest process: PostgreSQL, Valkey and Temporal."""
@@ -38,9 +46,23 @@ def services() -> Iterator[Services]:
         yield running
 
 
+@pytest.fixture(scope="session")
+def databases(services: Services) -> Databases:
+    """Databases that tests of this process take turns in."""
+    return Databases(services)
+
+
 @pytest.fixture
-def database_url(services: Services) -> Iterator[str]:
-    """A fresh, empty database, dropped after the test."""
+def database_url(databases: Databases) -> Iterator[str]:
+    """A database with all tables and no rows."""
+    url = databases.lend()
+    yield url
+    databases.take_back(url)
+
+
+@pytest.fixture
+def bare_database_url(services: Services) -> Iterator[str]:
+    """A fresh database without tables, dropped after the test."""
     url = services.new_database()
     yield url
     services.drop_database(url)

@@ -89,10 +89,11 @@ class MarketWorkflow:
     # --- what each state means -------------------------------------------------------------
 
     async def _open(self) -> None:
-        self._note(MarketState.STARTING, "start requested")
+        self._note(MarketState.STARTING, self._record.reason or "start requested")
         report = await self._asks.preflight()
         self._record.life_epoch = report.life_epoch
-        await self._move(self._record.wanted() or MarketState.QUOTING, "preflight passed")
+        wanted, said = self._record.wanted(), self._record.reason
+        await self._move(wanted or MarketState.QUOTING, said if wanted else "preflight passed")
 
     async def _quote(self) -> None:
         if (wanted := self._record.wanted()) is not None:

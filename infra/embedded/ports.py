@@ -23,11 +23,13 @@ LOWEST, HIGHEST = 15_000, 29_999
 class PortWishes:
     """`demanded` ports must be free; `preferred` ones are taken when free at the first start.
 
-    Keys are `postgres`, `valkey`, `temporal`, `ui`.
+    Keys are `postgres`, `valkey`, `temporal`, `ui`. All others are drawn from `among`: stacks that
+    start at the same moment need ranges of their own, for a port is free until its server has it.
     """
 
     demanded: Mapping[str, int] = field(default_factory=dict)
     preferred: Mapping[str, int] = field(default_factory=dict)
+    among: range = range(LOWEST, HIGHEST + 1)
 
 
 class PortBook:
@@ -89,10 +91,11 @@ class PortBook:
     def _any(self) -> int:
         promised = set(self._remembered().values())
         for _ in range(1_000):
-            port = self._rng.randint(LOWEST, HIGHEST)
+            port = self._rng.choice(self._wishes.among)
             if port not in promised and self._usable(port):
                 return port
-        raise ConfigurationFault(f"No free port between {LOWEST} and {HIGHEST} on {LOOPBACK}.")
+        lowest, highest = self._wishes.among[0], self._wishes.among[-1]
+        raise ConfigurationFault(f"No free port between {lowest} and {highest} on {LOOPBACK}.")
 
     def _remembered(self) -> dict[str, int]:
         try:

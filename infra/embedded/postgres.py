@@ -53,7 +53,7 @@ class Postgres:
     def __init__(self, *, folder: Path, secret: Path, port: int) -> None:
         self._folder = folder
         self._secret = secret
-        self._port = port
+        self.port = port
         self._run_as = RunAs()
         self._binaries = Path()
         self._password = ""
@@ -61,7 +61,7 @@ class Postgres:
     @property
     def url(self) -> str:
         """SQLAlchemy address with the password in it; known after `prepare`."""
-        return f"postgresql+asyncpg://{USER}:{self._password}@{LOOPBACK}:{self._port}/{DATABASE}"
+        return f"postgresql+asyncpg://{USER}:{self._password}@{LOOPBACK}:{self.port}/{DATABASE}"
 
     async def prepare(self) -> None:
         """Create the cluster at the first start."""
@@ -69,7 +69,7 @@ class Postgres:
 
     def command(self) -> Command:
         """The postmaster; SIGINT ends it without waiting for its clients."""
-        settings = [f"port={self._port}", *_SETTINGS]
+        settings = [f"port={self.port}", *_SETTINGS]
         return Command(
             argv=(
                 *self._run_as.prefix,
@@ -89,7 +89,7 @@ class Postgres:
         try:
             session = await asyncpg.connect(
                 host=LOOPBACK,
-                port=self._port,
+                port=self.port,
                 user=USER,
                 password=self._password,
                 database="postgres",

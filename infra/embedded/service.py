@@ -15,6 +15,10 @@ class Service(Protocol):
     def name(self) -> str:
         """`postgres`, `valkey` or `temporal`."""
 
+    @property
+    def port(self) -> int:
+        """Where it will listen on loopback."""
+
     async def prepare(self) -> None:
         """Make folder, files and first contents; repeating is harmless. ConfigurationFault."""
 

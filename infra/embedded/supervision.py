@@ -6,13 +6,15 @@ until it dies too often; then the whole stack ends with its last words.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
+from typing import Any
 
 import structlog
 
 from desk.errors import ConfigurationFault, Unavailable
 from infra.embedded.locks import service_lock, sign
+from infra.embedded.ports import is_free
 from infra.embedded.process import Child, spawn
 from infra.embedded.service import Service
 
@@ -55,7 +57,7 @@ class Supervised:
     async def start(self) -> None:
         """Prepare and start; returns when it answers. ConfigurationFault or StartFailed."""
         async with self._turn:
-            await self._service.prepare()
+            await _whole(self._service.prepare())
             await self._start()
 
     async def stop(self) -> None:
@@ -122,8 +124,10 @@ class Supervised:
 
     async def _start_once(self) -> None:
         command = self._service.command()
-        name = self._service.name
+        name, port = self._service.name, self._service.port
         async with service_lock(self._lock, name, command.stop_signal, _LEFT_OVER_WITHIN_S) as lock:
+            if not is_free(port):  # else whoever listens there would be taken for the one we start
+                raise StartFailed(f"{name} could not bind port {port}: another program has it.")
             try:
                 child = spawn(command, self._log, keep_open=(lock.fileno(),))
             except OSError as error:
@@ -160,3 +164,13 @@ class Supervised:
             code = await self._child.stop(_STOP_WITHIN_S)
             if code:
                 _log.warning("service_ended_badly", service=self._service.name, exit_code=code)
+
+
+async def _whole(work: Coroutine[Any, Any, None]) -> None:
+    """Do it to the end, even cancelled: the next start must not meet a thread in its folder."""
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.gather(task, return_exceptions=True)
+        raise

@@ -48,7 +48,7 @@ class Temporal:
         attributes: SearchAttributes,
     ) -> None:
         self._folder = folder
-        self._port = port
+        self.port = port
         self._ui_port = ui_port
         self._side_port = side_port
         self._attributes = attributes
@@ -57,7 +57,7 @@ class Temporal:
     @property
     def address(self) -> str:
         """Host and port of the server."""
-        return f"{LOOPBACK}:{self._port}"
+        return f"{LOOPBACK}:{self.port}"
 
     @property
     def ui_url(self) -> str:
@@ -73,7 +73,7 @@ class Temporal:
         """The development server. Search attribute flags count at the first start only."""
         options = {
             "--ip": LOOPBACK,
-            "--port": str(self._port),
+            "--port": str(self.port),
             "--ui-port": str(self._ui_port),
             "--http-port": str(self._side_port()),
             "--metrics-port": str(self._side_port()),

@@ -31,14 +31,14 @@ class Valkey:
     def __init__(self, *, folder: Path, secret: Path, port: int) -> None:
         self._folder = folder
         self._secret = secret
-        self._port = port
+        self.port = port
         self._binary = Path()
         self._password = ""
 
     @property
     def url(self) -> str:
         """Redis address with the password in it; known after `prepare`."""
-        return f"redis://:{self._password}@{LOOPBACK}:{self._port}/0"
+        return f"redis://:{self._password}@{LOOPBACK}:{self.port}/0"
 
     async def prepare(self) -> None:
         """Write the configuration file."""
@@ -59,7 +59,7 @@ class Valkey:
             return bool(await client.ping())
         except _HOPELESS:
             raise ConfigurationFault(
-                f"The server on port {self._port} does not take the password in {self._secret}."
+                f"The server on port {self.port} does not take the password in {self._secret}."
             ) from None
         except (redis.exceptions.RedisError, OSError):
             return False
@@ -76,7 +76,7 @@ class Valkey:
         self._password = read_or_create_secret(self._secret, "The Valkey password file")
         settings = (
             f"bind {LOOPBACK}",
-            f"port {self._port}",
+            f"port {self.port}",
             f"dir {_quoted(str(self._folder))}",
             "appendonly yes",
             "appendfsync everysec",

@@ -4,16 +4,14 @@ Whatever is taken away comes back before the block ends, for other tests stand o
 """
 
 import asyncio
-import os
-import signal
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
-import psutil
 import redis.asyncio
 
 from desk.units import NS_PER_MS
+from tests.chaos.freezing import frozen
 from tests.chaos.ground import Market
 
 
@@ -35,31 +33,10 @@ async def dies(market: Market, name: str) -> None:
 @asynccontextmanager
 async def unreachable(market: Market, name: str) -> AsyncIterator[int]:
     """A service that answers nothing while the block runs; gives the time it began, unix ms."""
-    with _frozen(market.services.pid(name)):
+    with frozen(market.services.pid(name)):
         yield now_ms()
 
 
 def now_ms() -> int:
     """Wall time as the simulated venues on this machine have it."""
     return time.time_ns() // NS_PER_MS
-
-
-@contextmanager
-def _frozen(pid: int) -> Iterator[None]:
-    # PostgreSQL answers on established connections from processes of their own.
-    main = psutil.Process(pid)
-    family = [main, *main.children(recursive=True)]
-    for one in family:
-        _send(one, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        for one in reversed(family):
-            _send(one, signal.SIGCONT)
-
-
-def _send(process: psutil.Process, number: signal.Signals) -> None:
-    try:
-        os.kill(process.pid, number)
-    except ProcessLookupError:
-        return

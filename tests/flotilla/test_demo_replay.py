@@ -11,7 +11,8 @@ import pytest
 
 from tests.flotilla.test_cli import complaint, flotilla
 
-pytestmark = pytest.mark.services
+# It runs a whole demo: minutes of processor time are no matter of every run of the tests.
+pytestmark = [pytest.mark.services, pytest.mark.chaos]
 
 _SECONDS = int(os.environ.get("FLOTILLA_DEMO_SECONDS", "14"))
 

@@ -13,7 +13,8 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-from tests.flotilla.test_cli import REFUSED, USAGE, flotilla
+from tests.flotilla.commands import Commands
+from tests.flotilla.test_cli import REFUSED, USAGE
 from tests.workflows.conftest import Start
 from tests.workflows.scripted import Script
 from tests.workflows.scripted_hedge import HedgeScript, owing
@@ -24,22 +25,6 @@ from workflows.messages import StopMarket
 
 SOURCE = "ocx/BTC-PERP"
 START = ("start", SOURCE, "ocx/ETH-PERP", "--set", "threshold=0.5")
-
-
-class Commands:
-    """Runs commands while this process serves the workflow."""
-
-    def __init__(self, server: WorkflowEnvironment, folder: Path) -> None:
-        self._address = server.client.service_client.config.target_host
-        self._folder = folder
-
-    async def run(self, *arguments: str, code: int = 0) -> str:
-        environment = {"TEMPORAL_ADDRESS": self._address}
-        done = await asyncio.to_thread(
-            flotilla, "hedge", *arguments, environment=environment, folder=self._folder
-        )
-        assert done.returncode == code, done.stderr
-        return done.stderr if code else done.stdout
 
 
 @asynccontextmanager
@@ -58,7 +43,7 @@ async def serving(server: WorkflowEnvironment, script: HedgeScript) -> AsyncIter
 async def test_a_hedge_is_started_released_and_stopped(
     server: WorkflowEnvironment, tmp_path: Path
 ) -> None:
-    commands = Commands(server, tmp_path)
+    commands = Commands("hedge", server, tmp_path)
     script = HedgeScript(looks=deque([replace(owing(-3), part_lots=0)]))
     async with serving(server, script):
         said = json.loads(await commands.run(*START, "--json"))
@@ -87,14 +72,14 @@ async def test_a_refused_start_is_said_in_its_sentence(
         open_error=ApplicationError(sentence, type="ConfigurationFault", non_retryable=True)
     )
     async with serving(server, script):
-        assert sentence in await Commands(server, tmp_path).run(*START, code=REFUSED)
+        assert sentence in await Commands("hedge", server, tmp_path).run(*START, code=REFUSED)
 
 
 async def test_a_market_whose_workflow_runs_is_not_taken(
     server: WorkflowEnvironment, start: Start, tmp_path: Path
 ) -> None:
     async with start(Script(), symbol="ETH-PERP") as market:
-        refused = await Commands(server, tmp_path).run(*START, code=REFUSED)
+        refused = await Commands("hedge", server, tmp_path).run(*START, code=REFUSED)
         await market.signal(MarketWorkflow.stop, StopMarket(by="ana"))
         await market.result()
     assert "stop it first with 'flotilla market stop ocx/main/ETH-PERP'" in refused
@@ -103,7 +88,7 @@ async def test_a_market_whose_workflow_runs_is_not_taken(
 async def test_bad_input_and_absent_hedges_are_said_so(
     server: WorkflowEnvironment, tmp_path: Path
 ) -> None:
-    commands = Commands(server, tmp_path)
+    commands = Commands("hedge", server, tmp_path)
     wrong = await commands.run(*START, "--set", "ratio=0", code=USAGE)
     assert "ratio: 0 is not above zero" in wrong
     absent = await commands.run("show", "ocx/NONE", code=USAGE)

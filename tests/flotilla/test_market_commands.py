@@ -12,7 +12,8 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from activities.messages import SessionInput
 from desk.quoting.parameters import QuoteStyle
-from tests.flotilla.test_cli import REFUSED, USAGE, flotilla
+from tests.flotilla.commands import Commands
+from tests.flotilla.test_cli import REFUSED, USAGE
 from tests.workflows.conftest import Start, worker
 from tests.workflows.scripted import Script
 from workflows import names
@@ -20,45 +21,33 @@ from workflows.flatten import FlattenWorkflow
 from workflows.market import MarketWorkflow
 
 MARKET = "ocx/BTC-PERP"
+WORKFLOW = "market/ocx/main/BTC-PERP"
 BY = ("--by", "ana", "--reason", "drill", "--json")
 
 
-class Commands:
-    """Runs commands while this process serves the workflow."""
-
-    def __init__(self, server: WorkflowEnvironment, folder: Path) -> None:
-        self._address = server.client.service_client.config.target_host
-        self._folder = folder
-
-    async def run(self, *arguments: str, code: int = 0) -> str:
-        environment = {"TEMPORAL_ADDRESS": self._address}
-        done = await asyncio.to_thread(
-            flotilla, "market", *arguments, environment=environment, folder=self._folder
-        )
-        assert done.returncode == code, done.stderr
-        return done.stderr if code else done.stdout
-
-    async def shown(self, state: str) -> dict[str, Any]:
-        """The market's status once it is in `state`; the test's own time-out bounds it."""
-        while True:
-            status: dict[str, Any] = json.loads(await self.run("show", MARKET, "--json"))
-            if status["state"] == state:
-                return status
+async def shown(commands: Commands, state: str) -> dict[str, Any]:
+    """The market's status once it is in `state`; the test's own time-out bounds it."""
+    handle = commands.client.get_workflow_handle_for(MarketWorkflow.run, WORKFLOW)
+    while (await handle.query(MarketWorkflow.status)).state.value != state:
+        await asyncio.sleep(0.02)
+    status: dict[str, Any] = json.loads(await commands.run("show", MARKET, "--json"))
+    assert status["state"] == state
+    return status
 
 
 async def test_pause_resume_and_flatten_each_ask_for_what_they_say(
     server: WorkflowEnvironment, start: Start, tmp_path: Path
 ) -> None:
-    commands = Commands(server, tmp_path)
+    commands = Commands("market", server, tmp_path)
     async with start(Script(positions=deque([0]))) as handle:
-        await commands.shown("quoting")
+        await shown(commands, "quoting")
         assert json.loads(await commands.run("pause", MARKET, *BY)) == {"asked": "pause"}
-        assert (await commands.shown("paused"))["reason"] == "drill"
+        assert (await shown(commands, "paused"))["reason"] == "drill"
         assert json.loads(await commands.run("resume", MARKET, *BY)) == {"asked": "resume"}
-        await commands.shown("quoting")
+        await shown(commands, "quoting")
         assert json.loads(await commands.run("flatten", MARKET, *BY)) == {
             "asked": "flatten",
-            "workflow_id": "market/ocx/main/BTC-PERP",
+            "workflow_id": WORKFLOW,
             "started": False,
         }
         result = await handle.result()
@@ -68,7 +57,7 @@ async def test_pause_resume_and_flatten_each_ask_for_what_they_say(
 async def test_what_is_left_of_a_market_nobody_quotes_is_flattened_by_a_workflow_of_its_own(
     server: WorkflowEnvironment, tmp_path: Path
 ) -> None:
-    commands, script = Commands(server, tmp_path), Script(positions=deque([9]), held=True)
+    commands, script = Commands("market", server, tmp_path), Script(positions=deque([9]), held=True)
     queue, exits = names.CONTROL_QUEUE, script.exit_activities()
     flatten_id = "flatten/ocx/main/BTC-PERP"
     async with worker(server.client, queue, [FlattenWorkflow], exits):
@@ -93,9 +82,9 @@ async def test_what_is_left_of_a_market_nobody_quotes_is_flattened_by_a_workflow
 async def test_the_style_can_be_changed_while_quoting(
     server: WorkflowEnvironment, start: Start, tmp_path: Path
 ) -> None:
-    commands, script = Commands(server, tmp_path), Script()
+    commands, script = Commands("market", server, tmp_path), Script()
     async with start(script) as handle:
-        await commands.shown("quoting")
+        await shown(commands, "quoting")
         change = ("set", MARKET, "style=touch", "offset_divisor=800", "--by", "ana")
         await commands.run(*change)
         refused = await commands.run("set", MARKET, "offset_divisor=3", "--by", "ana", code=USAGE)
@@ -111,7 +100,7 @@ async def test_the_style_can_be_changed_while_quoting(
 async def test_an_imported_file_can_be_started_at_once(
     server: WorkflowEnvironment, tmp_path: Path
 ) -> None:
-    commands, script = Commands(server, tmp_path), Script()
+    commands, script = Commands("market", server, tmp_path), Script()
     file = tmp_path / ".env"
     file.write_text("VAULT=110913\nMM_MARKET=BTC-USD\nMM_OFFSET_DIVISOR=500\n")
     async with Worker(
@@ -134,5 +123,7 @@ async def test_an_imported_file_can_be_started_at_once(
 async def test_a_market_that_does_not_run_is_said_so(
     server: WorkflowEnvironment, tmp_path: Path
 ) -> None:
-    said = await Commands(server, tmp_path).run("pause", "ocx/NONE", "--by", "ana", code=USAGE)
+    said = await Commands("market", server, tmp_path).run(
+        "pause", "ocx/NONE", "--by", "ana", code=USAGE
+    )
     assert "ocx/main/NONE does not run" in said

@@ -153,7 +153,8 @@ from desk.identity import MarketId
 from infra.saved_files import SavedFolder
 folder, letter = Path(sys.argv[1]), sys.argv[2].encode()
 for number in range(60):
-    SavedFolder(folder).save(MarketId("x10", "main", "BTC-USD"), letter * 50_000, number, 1)
+    states = SavedFolder(folder, patience_s=60.0)
+    states.save(MarketId("x10", "main", "BTC-USD"), letter * 50_000, number, 1)
 """
 
 

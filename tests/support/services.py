@@ -11,7 +11,7 @@ import signal
 import tempfile
 import threading
 from collections.abc import Coroutine, Iterator
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import uuid4
@@ -19,12 +19,15 @@ from uuid import uuid4
 import asyncpg
 import redis.asyncio
 
-from infra.embedded.ports import PortWishes
+from infra.embedded.ports import LOWEST, PortWishes
 from infra.embedded.stack import EmbeddedStack
+from infra.embedded.supervision import StartFailed
 
 T = TypeVar("T")
 
 _LOGICAL_DATABASES = 15
+_PORTS, _RANGES = 600, 16
+_STARTS = 3
 
 
 class Services:
@@ -36,6 +39,7 @@ class Services:
         self._stack = stack
         self._loop = loop
         self.data_dir = data_dir
+        self.fault: BaseException | None = None
         self._numbers = itertools.count()
 
     @property
@@ -63,6 +67,9 @@ class Services:
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run something on the stack's own loop and wait for it."""
+        if self.fault is not None:
+            work.close()
+            raise RuntimeError("the stack of this process has ended") from self.fault
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout=60)
 
     def restart(self, name: str) -> None:
@@ -105,6 +112,21 @@ class Services:
             await session.close()
 
 
+def _own_ports() -> PortWishes:
+    """Ports that no other process of this test run draws from, below those of users' stacks."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    lowest = LOWEST - _PORTS * (worker % _RANGES + 1)
+    return PortWishes(among=range(lowest, lowest + _PORTS))
+
+
+async def _entered(life: AsyncExitStack, folder: Path, ports: PortWishes) -> EmbeddedStack:
+    """A stack that runs; many start at once, and a port may be gone a moment after it was free."""
+    for _ in range(_STARTS - 1):
+        with suppress(StartFailed):
+            return await life.enter_async_context(EmbeddedStack(folder, ports=ports))
+    return await life.enter_async_context(EmbeddedStack(folder, ports=ports))
+
+
 @contextmanager
 def running_services(
     data_dir: Path | None = None, ports: PortWishes | None = None
@@ -117,9 +139,11 @@ def running_services(
     up = threading.Event()
 
     async def live() -> None:
-        async with EmbeddedStack(folder, ports=ports) as stack:
-            started["loop"], started["stop"] = asyncio.get_running_loop(), asyncio.Event()
-            started["stack"] = stack
+        async with AsyncExitStack() as life:
+            stack = await _entered(life, folder, ports or _own_ports())
+            loop = asyncio.get_running_loop()
+            started["loop"], started["stop"] = loop, asyncio.Event()
+            started["services"] = Services(stack, loop, folder)
             up.set()
             await started["stop"].wait()
 
@@ -128,6 +152,8 @@ def running_services(
             asyncio.run(live())
         except BaseException as error:  # noqa: BLE001 - raised again in the test's thread
             started["error"] = error
+            if "services" in started:
+                started["services"].fault = error
         finally:
             up.set()
 
@@ -137,7 +163,7 @@ def running_services(
         up.wait()
         if "error" in started:
             raise started["error"]
-        yield Services(started["stack"], started["loop"], folder)
+        yield started["services"]
     finally:
         if "stop" in started and thread.is_alive():
             started["loop"].call_soon_threadsafe(started["stop"].set)

@@ -23,7 +23,7 @@ from tests.workflows.scripted import Script
 from workflows import names
 from workflows.flatten import FlattenWorkflow
 from workflows.market import MarketWorkflow
-from workflows.messages import MarketResult, StartMarket
+from workflows.messages import MarketResult, StartMarket, StopMarket
 
 SERVER = Path(sys.executable).with_name("temporal-test-server")
 PASSTHROUGH = ("activities", "quoting", "desk", "pydantic")
@@ -53,6 +53,14 @@ async def server() -> AsyncIterator[WorkflowEnvironment]:
         yield env
 
 
+async def skip_until_so(
+    server: WorkflowEnvironment, holds: Callable[[], bool], step_s: int
+) -> None:
+    """Let time pass, step by step, until it holds; the test's own time-out bounds it."""
+    while not holds():
+        await server.sleep(step_s)
+
+
 def worker(
     client: Client, queue: str, workflows: Sequence[type], activities: Sequence[Any]
 ) -> Worker:
@@ -74,7 +82,10 @@ def worker(
 def start(server: WorkflowEnvironment) -> Start:
     @asynccontextmanager
     async def running(
-        script: Script, workflow_id: str | None = None, **fields: object
+        script: Script,
+        workflow_id: str | None = None,
+        stopped_by: StopMarket | None = None,
+        **fields: object,
     ) -> AsyncIterator["WorkflowHandle[MarketWorkflow, MarketResult]"]:
         queue = str(uuid.uuid4())
         quoting = worker(server.client, queue, [MarketWorkflow], script.activities())
@@ -88,6 +99,8 @@ def start(server: WorkflowEnvironment) -> Start:
                 spec,
                 id=workflow_id or names.market_workflow_id(spec.market),
                 task_queue=queue,
+                start_signal="stop" if stopped_by else None,
+                start_signal_args=[stopped_by] if stopped_by else [],
             )
 
     return running

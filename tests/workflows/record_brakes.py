@@ -15,7 +15,7 @@ from temporalio.testing import WorkflowEnvironment
 from activities.loss_messages import WatchLossesReport
 from desk.drills import DrillKind
 from desk.ownership import FindingKind
-from tests.workflows.conftest import SERVER, add_search_attributes, worker
+from tests.workflows.conftest import SERVER, add_search_attributes, skip_until_so, worker
 from tests.workflows.record import keep
 from tests.workflows.scripted_guardian import FlattenForEver, Watched, found, look
 from tests.workflows.scripted_kill import OCX, X10, ZO, KillScript, brakes, process, until
@@ -53,8 +53,7 @@ async def _kill_answered(server: WorkflowEnvironment) -> str:
     script = KillScript(markets=[OCX, X10], by_itself={OCX}, stuck={X10: "x10: no answer"})
     async with brakes(server.client, script):
         handle = await _started_kill(server.client)
-        while not script.alarms:
-            await server.sleep(20)
+        await skip_until_so(server, lambda: bool(script.alarms), 20)
         script.stuck.clear()
         await handle.result()
     return KILL_ID

@@ -49,6 +49,7 @@ class Script:
     sessions: deque[SessionReason] = field(default_factory=deque)
     positions: deque[int] = field(default_factory=deque)
     preflight_error: Exception | None = None
+    preflight_goes_on: asyncio.Event | None = None
     session_error: Exception | None = None
     leaving_error: Exception | None = None
     session_failures: deque[Exception | None] = field(default_factory=deque)
@@ -93,6 +94,8 @@ class Script:
     @activity.defn(name="preflight")
     async def preflight(self, request: PreflightInput) -> PreflightReport:
         self.note("preflight", request)
+        if self.preflight_goes_on is not None:
+            await self.preflight_goes_on.wait()
         if self.preflight_error is not None:
             raise self.preflight_error
         self.epoch += 1

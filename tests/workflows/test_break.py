@@ -14,7 +14,7 @@ from temporalio.testing import WorkflowEnvironment
 
 from desk.break_rules import BreakRule, read_break_rules
 from desk.breaks import BreakDecision
-from tests.workflows.conftest import worker
+from tests.workflows.conftest import skip_until_so, worker
 from tests.workflows.scripted_break import Books
 from workflows import names
 from workflows.breaks import BreakWorkflow
@@ -44,8 +44,7 @@ async def opened(server: WorkflowEnvironment, books: Books) -> AsyncIterator[Han
 
 
 async def until_told(server: WorkflowEnvironment, books: Books, times: int) -> None:
-    while len(books.told) < times:
-        await server.sleep(60)
+    await skip_until_so(server, lambda: len(books.told) >= times, 60)
 
 
 async def test_a_named_decision_settles_it_and_markets_go_on(server: WorkflowEnvironment) -> None:
@@ -172,8 +171,7 @@ async def test_a_rule_that_nobody_could_answer_is_tried_again(server: WorkflowEn
     books.refusals = deque([ApplicationError("postgres: away", non_retryable=True)] * 3)
     async with opened(server, books) as handle:
         async with asyncio.timeout(60):
-            while len(books.asked) < 4:
-                await server.sleep(600)
+            await skip_until_so(server, lambda: len(books.asked) >= 4, 600)
         status = await handle.result()
     assert status.settled_by == "rule position up to 0.01: venue after 900 s"
     assert (status.refused, len(books.asked)) == (3, 4)

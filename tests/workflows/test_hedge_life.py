@@ -73,6 +73,7 @@ async def until(handle: Handle, holds: Callable[[HedgeStatus], bool]) -> HedgeSt
         status = await handle.query(HedgeWorkflow.status)
         if holds(status):
             return status
+        await asyncio.sleep(0.01)
 
 
 async def until_called(script: HedgeScript, name: str, times: int = 1) -> None:

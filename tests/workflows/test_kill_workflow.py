@@ -6,6 +6,7 @@ from temporalio.client import WorkflowHandle
 from temporalio.testing import WorkflowEnvironment
 
 from desk.records import KillEffect, KillStage
+from tests.workflows.conftest import skip_until_so
 from tests.workflows.scripted_kill import OCX, STOPPED, X10, ZO, KillScript, brakes
 from workflows import names
 from workflows.kill import KillWorkflow
@@ -58,8 +59,7 @@ async def test_exactly_the_laggards_wait_and_are_alarmed_until_they_return(
     async with brakes(server.client, script):
         handle = await begin(server)
         async with asyncio.timeout(30):
-            while len(script.alarms) < 3:
-                await server.sleep(20)
+            await skip_until_so(server, lambda: len(script.alarms) >= 3, 20)
             status = await handle.query(KillWorkflow.status)
             assert {one.market for one in status.laggards} == {OCX, X10}
             assert not status.complete
@@ -94,8 +94,7 @@ async def test_an_absent_board_or_record_holds_up_no_cancel(server: WorkflowEnvi
     async with brakes(server.client, script):
         handle = await begin(server)
         async with asyncio.timeout(30):
-            while not script.asked:
-                await server.sleep(1)
+            await skip_until_so(server, lambda: bool(script.asked), 1)
             assert not (await handle.query(KillWorkflow.status)).complete, "it is not durable yet"
             script.away.clear()
             status = await handle.result()
@@ -118,8 +117,7 @@ async def test_a_lifted_kill_asks_nobody_any_more(server: WorkflowEnvironment) -
     async with brakes(server.client, script):
         handle = await begin(server)
         async with asyncio.timeout(30):
-            while not script.asked:
-                await server.sleep(1)
+            await skip_until_so(server, lambda: bool(script.asked), 1)
             script.over = True
             status = await handle.result()
     assert status.over
@@ -143,11 +141,9 @@ async def test_a_market_that_appears_later_is_asked_as_well(server: WorkflowEnvi
     async with brakes(server.client, script):
         handle = await begin(server)
         async with asyncio.timeout(30):
-            while not script.asked:
-                await server.sleep(1)
+            await skip_until_so(server, lambda: bool(script.asked), 1)
             script.markets.append(X10)
-            while X10 not in {one.market for one in script.asked}:
-                await server.sleep(5)
+            await skip_until_so(server, lambda: X10 in {one.market for one in script.asked}, 5)
             script.stuck.clear()
             status = await handle.result()
     assert [one.market for one in status.markets] == [OCX, X10]
@@ -170,8 +166,7 @@ async def test_the_board_is_told_again_until_the_record_has_it(server: WorkflowE
     async with brakes(server.client, script):
         handle = await begin(server)
         async with asyncio.timeout(30):
-            while script.calls["board"] < 3:
-                await server.sleep(5)
+            await skip_until_so(server, lambda: script.calls["board"] >= 3, 5)
             script.away.clear()
             await handle.result()
             told = script.calls["board"]
@@ -186,8 +181,7 @@ async def test_the_page_shows_laggards_first_with_times_and_why(
     async with brakes(server.client, script):
         handle = await begin(server)
         async with asyncio.timeout(30):
-            while not script.asked:
-                await server.sleep(1)
+            await skip_until_so(server, lambda: bool(script.asked), 1)
             while not (await handle.query(KillWorkflow.status)).answered:
                 await server.sleep(1)
         page = await handle.query("__temporal_workflow_metadata")

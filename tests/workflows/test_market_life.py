@@ -10,7 +10,7 @@ from temporalio.testing import WorkflowEnvironment
 
 from activities.messages import SessionInput
 from desk.lifecycle import SessionReason
-from tests.workflows.conftest import Start
+from tests.workflows.conftest import Start, skip_until_so
 from tests.workflows.scripted import Script
 from workflows.market import MarketWorkflow
 from workflows.messages import (
@@ -33,6 +33,7 @@ async def until(handle: Handle, state: str) -> None:
         status = await handle.query(MarketWorkflow.status)
         if status.state.value == state:
             return
+        await asyncio.sleep(0.01)
 
 
 async def until_called(script: Script, name: str, times: int = 1) -> None:
@@ -178,14 +179,13 @@ async def test_a_settlement_nobody_told_of_is_seen_all_the_same(
     script = Script(sessions=deque([SessionReason.BREAK]), held_by=HELD)
     async with start(script) as handle:
         await until(handle, "paused")
-        for _ in range(120):
-            await server.sleep(60)
+        for _ in range(24):
+            await server.sleep(300)
         looks = script.calls.count("break_holding")
         assert 10 < looks < 20, "ever more seldom"
         assert script.calls.count("quote_session") == 1
         script.held_by = ""
-        while script.calls.count("quote_session") < 2:
-            await server.sleep(60)
+        await skip_until_so(server, lambda: script.calls.count("quote_session") >= 2, 60)
         await handle.signal(MarketWorkflow.stop, StopMarket())
         await handle.result()
 
@@ -283,6 +283,32 @@ async def test_parameters_are_validated_versioned_and_begin_a_new_session(start:
         if call == "quote_session" and isinstance(item, SessionInput)
     ]
     assert versions == [1, 2]
+
+
+@pytest.mark.parametrize("asked", ["stop", "flatten", "pause"])
+async def test_what_is_asked_during_the_preflight_keeps_its_reason(
+    start: Start, asked: str
+) -> None:
+    script = Script(preflight_goes_on=asyncio.Event())
+    async with start(script) as handle:
+        await until_called(script, "preflight")
+        await handle.signal(asked, Request(reason="killed", by="ana"))
+        assert script.preflight_goes_on is not None
+        script.preflight_goes_on.set()
+        if asked == "pause":
+            await until(handle, "paused")
+            await handle.signal(MarketWorkflow.stop, Request(reason="killed", by="ana"))
+        result = await handle.result()
+    assert {one.reason for one in result.states[1:]} == {"killed"}
+    assert "quote_session" not in script.calls
+
+
+async def test_what_is_asked_before_the_first_step_keeps_its_reason(start: Start) -> None:
+    script = Script()
+    async with start(script, stopped_by=StopMarket(reason="killed", by="ana")) as handle:
+        result = await handle.result()
+    assert {one.reason for one in result.states} == {"killed"}
+    assert "quote_session" not in script.calls
 
 
 async def test_a_failed_preflight_fails_the_workflow_with_its_sentence(start: Start) -> None:

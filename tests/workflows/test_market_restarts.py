@@ -13,7 +13,7 @@ from temporalio.testing import WorkflowEnvironment
 
 from activities.messages import DecisionInput, SessionInput, TakeOverInput
 from desk.lifecycle import SessionReason
-from tests.workflows.conftest import Start
+from tests.workflows.conftest import Start, skip_until_so
 from tests.workflows.scripted import Script
 from tests.workflows.test_market_life import states, until, until_called
 from workflows.market import MarketWorkflow
@@ -153,8 +153,7 @@ async def test_too_much_trouble_waits_for_a_person_with_a_name(
         await handle.signal(MarketWorkflow.resume, Request(by="ana"))
         # Counted anew: two more are not too many.
         await skip_until(handle, "holding")
-        while script.calls.count("quote_session") < 6:
-            await server.sleep(1)
+        await skip_until_so(server, lambda: script.calls.count("quote_session") >= 6, 1)
         status = await handle.query(MarketWorkflow.status)
         assert (status.troubles, status.waits_for_a_person) == (2, "")
         await finish(handle)
@@ -248,8 +247,7 @@ async def test_orders_that_cannot_be_cleared_are_tried_while_the_market_waits(
         await until(handle, "paused")
         status = await handle.query(MarketWorkflow.status)
         assert "may still rest at the venue" in status.reason
-        while script.calls.count("take_over") < 4:
-            await server.sleep(10)
+        await skip_until_so(server, lambda: script.calls.count("take_over") >= 4, 10)
         await server.sleep(600)
         assert script.calls.count("take_over") == 4, "cleared: no more to do"
         await finish(handle)

@@ -55,6 +55,15 @@ def test_a_preferred_port_yields_silently_when_it_is_taken(tmp_path: Path, taken
     assert choosing.notes == []
 
 
+def test_ports_come_from_the_range_that_was_given_until_it_is_used_up(tmp_path: Path) -> None:
+    few = range(HIGHEST + 1, HIGHEST + 5)  # from which no other test's stack draws
+    choosing = book(tmp_path, PortWishes(among=few))
+    ports = {choosing.choose(name) for name in ("postgres", "valkey", "temporal", "ui")}
+    assert ports == set(few)
+    with pytest.raises(ConfigurationFault, match=f"No free port between {few[0]} and {few[-1]}"):
+        choosing.choose("metrics")
+
+
 def test_no_two_services_get_the_same_port(tmp_path: Path) -> None:
     (tmp_path / "ports.json").write_text('{"postgres": 20001, "valkey": 20001}')
     choosing = book(tmp_path)

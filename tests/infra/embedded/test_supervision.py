@@ -3,12 +3,16 @@
 import asyncio
 import os
 import signal
+import socket
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
 
 from desk.errors import Unavailable
+from infra.embedded.ports import LOOPBACK
 from infra.embedded.process import Command, spawn
 from infra.embedded.supervision import StartFailed, Supervised
 
@@ -18,7 +22,8 @@ class Program:
 
     name = "program"
 
-    def __init__(self, folder: Path, text: str) -> None:
+    def __init__(self, folder: Path, text: str, port: int = 0) -> None:
+        self.port = port
         self._folder = folder
         self._text = text
         self.mark = folder / "mark"
@@ -48,6 +53,33 @@ async def test_a_service_that_ends_while_starting_is_told_with_its_last_words(
 ) -> None:
     with pytest.raises(StartFailed, match=r"program ended while starting.*no space left"):
         await Supervised(Program(tmp_path, _ENDS), tmp_path, lambda: None).start()
+
+
+async def test_a_stranger_on_the_port_is_not_taken_for_the_service(tmp_path: Path) -> None:
+    with socket.create_server((LOOPBACK, 0)) as stranger:
+        port = stranger.getsockname()[1]
+        with pytest.raises(StartFailed, match=rf"program could not bind port {port}: another"):
+            await Supervised(Program(tmp_path, _SERVES, port), tmp_path, lambda: None).start()
+
+
+async def test_a_start_that_is_given_up_leaves_no_thread_in_the_folder(tmp_path: Path) -> None:
+    begun, ended = threading.Event(), threading.Event()
+
+    class Slow(Program):
+        async def prepare(self) -> None:
+            await asyncio.to_thread(self._prepare)
+
+        def _prepare(self) -> None:
+            begun.set()
+            time.sleep(0.3)
+            ended.set()
+
+    start = asyncio.create_task(Supervised(Slow(tmp_path, _SERVES), tmp_path, lambda: None).start())
+    await asyncio.to_thread(begun.wait)
+    start.cancel()
+    await asyncio.wait({start})
+    assert start.cancelled()
+    assert ended.is_set()
 
 
 async def test_a_service_that_dies_is_brought_back(tmp_path: Path) -> None:

@@ -18,6 +18,12 @@ StartWriter = Callable[..., AbstractAsyncContextManager[Written]]
 
 
 @pytest.fixture
+def database_url(bare_database_url: str) -> str:
+    """A fresh one: plans, versions and migrations show what others did to a used one."""
+    return bare_database_url
+
+
+@pytest.fixture
 async def ledger_url(database_url: str) -> str:
     await upgrade(database_url)
     return database_url

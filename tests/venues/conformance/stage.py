@@ -5,7 +5,7 @@ Nothing here sleeps and hopes: it looks again until it is true, or says what it 
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Generic, TypeVar
 
 from desk.identity import OrderIdentity, Slot
@@ -29,6 +29,7 @@ from tests.venues.conformance.harness import Harness
 
 PATIENCE_S = 10.0
 _FAR_BPS = 50
+_PLACED_INSIDE = 3
 """From the best price at which a resting order stays out of the way however long a case takes."""
 
 E = TypeVar("E")
@@ -192,7 +193,16 @@ class Stage:
         return 1 if self.venue.capabilities.atomic_ladder else len(orders)
 
     async def place_inside(self, side: Side, lots: Lots | None = None) -> NewOrder:
-        """A resting order that is first in line: alone at the best price there is room for."""
+        """A resting order that is first in line: alone at the best price there is room for.
+
+        Where the other side came nearer while it was on its way, it is tried again.
+        """
+        for _ in range(_PLACED_INSIDE - 1):
+            with suppress(AssertionError):
+                return await self._placed_inside(side, lots)
+        return await self._placed_inside(side, lots)
+
+    async def _placed_inside(self, side: Side, lots: Lots | None) -> NewOrder:
         self._cycle += 1
         bids, asks = await self.harness.book()
         taken = {price for price, _ in (*bids, *asks)}

@@ -127,8 +127,9 @@ class UpdateCases:
     ) -> None:
         _replaces(harness)
         async with stage.account() as ear:
+            await stage.still()  # first: nobody shall come and trade with what rests inside
             old = await stage.place_inside(Side.BUY)
-            _, ask = await stage.still()
+            _, ask = await stage.touch()
             new = stage.order(Side.BUY, ask + 2, replaces=old.client_order_id)
             outcome = await stage.send(new)
             if outcome.orders[0].kind is OutcomeKind.ACCEPTED:
