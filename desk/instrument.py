@@ -7,12 +7,26 @@ from desk.units import BPS, Lots, Side, Ticks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Settlement:
+    """What a market pays in the end: 1 quote unit per base unit if its outcome comes true, else 0.
+
+    Exactly one of an event's `outcomes` markets pays.
+    """
+
+    event: str
+    outcome: str
+    outcomes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Instrument:
     """One tradable thing at one venue.
 
     `tick_size` is quote currency per tick, `lot_size` base units per lot, `multiplier` quote value
     of one base unit at price one (1 for linear contracts). Fees are basis points of notional;
-    a negative fee is a rebate. Band limits are in ticks, None when the venue gives none.
+    a negative fee is a rebate. Band limits are in ticks, None when the venue gives none. `base` and
+    `quote` are currencies, "" when the venue does not name them; `settlement` is None for what
+    pays no fixed sum in the end.
     """
 
     venue: str
@@ -27,7 +41,9 @@ class Instrument:
     band_low: Ticks | None = None
     band_high: Ticks | None = None
     active: bool = True
-    settlement: str | None = None
+    base: str = ""
+    quote: str = ""
+    settlement: Settlement | None = None
 
     def price_ticks(self, price: Decimal, side: Side) -> Ticks:
         """Round a price away from the market: bids down, asks up."""

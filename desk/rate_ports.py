@@ -42,6 +42,20 @@ class RateShare:
     generation: int = 0
 
 
+class RequestPurse(Protocol):
+    """What this process holds of one shared bucket; whoever sends takes from it."""
+
+    @property
+    def bucket(self) -> str:
+        """The key its tokens are drawn with."""
+
+    def put(self, orders: int, *, stamp: int, asked_ns: int) -> None:
+        """Hold order tokens that another call drew from the bucket, begun at `asked_ns`.
+
+        What is not used of them within a token's life is given back like any other.
+        """
+
+
 class RateShares(Protocol):
     """Requests allowed to one address or account, shared by every process of the fleet."""
 

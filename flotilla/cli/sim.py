@@ -18,6 +18,7 @@ from flotilla.cli.render import emit_json, talk
 from flotilla.simulated import ocx as ocx_markets
 from flotilla.simulated import x10 as x10_markets
 from flotilla.simulated import zo as zo_markets
+from flotilla.simulated.arbitrage import with_arbitrage
 from flotilla.simulated.markets import RATE_PER_MINUTE
 from infra.secrets import read_or_create_secret
 from venues.ocx.simulator.server import serve as serve_ocx
@@ -40,6 +41,9 @@ class Options:
     rate_per_minute: int
     seed: int
     key_files: tuple[Path, ...]
+    events: int = 0
+    outcomes: int = 0
+    pairs: bool = False
 
     def accounts(self) -> Mapping[str, Path]:
         """Key file of each account; the first is of account main, the others name themselves."""
@@ -54,8 +58,13 @@ def sim() -> None:
     """Simulated venues on this machine, for drills, tests and paper quoting."""
 
 
-def _command(name: str, names: Callable[[int, Path | None], tuple[str, ...]], serve: Serve) -> None:
-    """Add one venue's command; all of them take the same options."""
+def _command(
+    name: str,
+    names: Callable[[int, Path | None], tuple[str, ...]],
+    serve: Serve,
+    *own: click.Option,
+) -> None:
+    """Add one venue's command; all of them take the same options, besides their `own`."""
 
     @sim.command(name)
     @click.option("--port", type=int, default=0, help="Port on loopback; 0 takes a free one.")
@@ -96,6 +105,7 @@ def _command(name: str, names: Callable[[int, Path | None], tuple[str, ...]], se
             ) from error
 
     command.help = serve.__doc__
+    command.params.extend(own)
 
 
 async def _serve_until_told(options: Options, serve: Serve) -> None:
@@ -124,7 +134,13 @@ async def _ocx(
         rate_per_minute=options.rate_per_minute,
     )
     await serve_ocx(
-        settings,
+        with_arbitrage(
+            settings,
+            events=options.events,
+            outcomes=options.outcomes,
+            pairs=options.pairs,
+            regime=options.regime,
+        ),
         options.port,
         random=crowd,
         faults=options.faults,
@@ -194,6 +210,26 @@ def _stark_key(path: Path) -> str:
     return read_or_create_secret(beside, "--key-file", lambda: f"0x{secrets.token_hex(31)}")
 
 
-_command("ocx", ocx_markets.symbols, _ocx)
+_command(
+    "ocx",
+    ocx_markets.symbols,
+    _ocx,
+    click.Option(
+        ["--events"],
+        type=click.IntRange(0, 100),
+        default=0,
+        help="Events more, each with a market for every outcome: EVENT1-OUT1 and so on.",
+    ),
+    click.Option(
+        ["--outcomes"],
+        type=click.IntRange(2, 30),
+        default=3,
+        show_default=True,
+        help="Outcomes of each event.",
+    ),
+    click.Option(
+        ["--pairs"], is_flag=True, help="Three spot pairs more: BTC, ETH and USDC in a triangle."
+    ),
+)
 _command("x10", x10_markets.symbols, _x10)
 _command("zo", zo_markets.symbols, _zo)

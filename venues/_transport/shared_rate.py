@@ -75,6 +75,15 @@ class SharedRate:
         now_ns = self._clock.monotonic_ns()
         return self._take_cancel(now_ns) if kind is RequestKind.CANCEL else self._take_order(now_ns)
 
+    @property
+    def bucket(self) -> str:
+        """The key its tokens are drawn with."""
+        return self._key
+
+    def put(self, orders: int, *, stamp: int, asked_ns: int) -> None:
+        """Hold order tokens that another call drew from the bucket, begun at `asked_ns`."""
+        self._orders.add(orders, stamp=stamp, asked_ns=asked_ns)
+
     def overdraw(self) -> None:
         """Count a cancel that goes out although `take` said to wait; the bucket is told."""
         self._local.overdraw()

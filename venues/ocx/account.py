@@ -132,12 +132,14 @@ class OcxAccount:
         """Collateral that backs quoting, and what all positions cost at entry.
 
         The venue does not tell what they are worth; an entry price it leaves out leaves that open.
+        What is owned (spot) is no exposure: it is paid for, and not always in the collateral.
         """
         told = await self._reads.private(
             "balances", lambda body: decode_balance(body).balance(), {}
         )
         listed = await self._reads.private("positions", decode_positions, {})
-        return replace(told, exposure=readable("positions", lambda _: exposure_of(listed), b""))
+        owed = [one for one in listed if not self._catalog.owns(one.market_id)]
+        return replace(told, exposure=readable("positions", lambda _: exposure_of(owed), b""))
 
     async def payments(
         self,

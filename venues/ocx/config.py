@@ -39,6 +39,8 @@ class OcxConfig:
     levels_key: str = "levels"
     max_levels: int = 20
     margin_mode: str | None = None
+    spot_route: str = "none"
+    """Where orders of spot pairs go: with those of perpetuals, or nowhere (ocx.md section 4.1)."""
     trade_ids: str = "derived"
     order_per_min: int = 120
     reserve_for_cancel: int = 10

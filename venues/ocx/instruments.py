@@ -1,21 +1,24 @@
 """The market list of OCX as instruments, in both spellings its documentation uses.
 
-Ids are opaque; only active perpetuals and dated futures are offered, all are kept for look-up.
+Ids are opaque; only active perpetuals, dated futures and outcomes are offered, and spot pairs where
+we are told where their orders go; all are kept for look-up.
 """
 
 from collections.abc import Iterable
 from dataclasses import replace
-from decimal import ROUND_CEILING, Decimal
+from decimal import ROUND_CEILING, Decimal, InvalidOperation
 
 import msgspec
 
-from desk.instrument import Instrument
+from desk.instrument import Instrument, Settlement
 from desk.units import Side
 from venues.ocx.config import VENUE, OcxConfig
 from venues.ocx.grid import Grid
 from venues.ocx.settings import MarketOverride
 
-_QUOTED_TYPES = frozenset({"perp", "perpetual", "future", "futures", ""})
+_SPOT = "spot"
+_QUOTED_TYPES = frozenset({"perp", "perpetual", "future", "futures", "outcome", ""})
+_LEAST_OUTCOMES = 2
 _NO_OVERRIDE = MarketOverride()
 
 
@@ -36,7 +39,16 @@ class WireMarket(msgspec.Struct, frozen=True, rename="camel"):
     trading_status: str | None = None
     maker_fee_bps: str | None = None
     taker_fee_bps: str | None = None
-    expiry: str | None = None
+    base_symbol: str | None = None
+    base: str | None = None
+    quote_symbol: str | None = None
+    quote: str | None = None
+    settlement: object = None
+
+    @property
+    def kind(self) -> str:
+        """What is traded, in lower case; "" when the venue does not say."""
+        return (self.market_type or self.type or "").lower()
 
 
 class WireFees(msgspec.Struct, frozen=True, rename="camel"):
@@ -56,6 +68,7 @@ class Catalog:
     def __init__(self, config: OcxConfig) -> None:
         self._config = config
         self._instruments: dict[str, Instrument] = {}
+        self._spot: frozenset[str] = frozenset()
         self._grids: dict[str, tuple[Instrument, tuple[Grid, Grid]]] = {}
 
     def learn(self, markets: Iterable[WireMarket], fees: WireFees) -> list[Instrument]:
@@ -64,6 +77,8 @@ class Catalog:
         What cannot be quoted may still have to be cancelled and left. Markets without tick or step
         are left out (set them under `markets` to trade them).
         """
+        markets = tuple(markets)
+        self._spot |= {one.id or one.market_id or "" for one in markets if one.kind == _SPOT}
         read = [instrument_of(market, fees, self._config) for market in markets]
         found = {one.symbol: one for one in read if one is not None}
         gone = {
@@ -77,6 +92,10 @@ class Catalog:
     def known(self, symbol: str) -> Instrument | None:
         """Instrument last seen under this symbol, also when it is not active any more."""
         return self._instruments.get(symbol)
+
+    def owns(self, symbol: str) -> bool:
+        """Whether what is traded here is owned, so that a position owes nothing."""
+        return symbol in self._spot
 
     def adopt(self, instrument: Instrument) -> None:
         """Learn of an instrument a caller holds, unless the venue's list had it."""
@@ -104,7 +123,6 @@ def instrument_of(market: WireMarket, fees: WireFees, config: OcxConfig) -> Inst
     bare = Instrument(venue=VENUE, symbol=symbol, tick_size=tick, lot_size=step)
     low = override.band_low or _decimal(market.price_band_low)
     high = override.band_high or _decimal(market.price_band_high)
-    kind = (market.market_type or market.type or "").lower()
     return Instrument(
         venue=VENUE,
         symbol=symbol,
@@ -118,9 +136,41 @@ def instrument_of(market: WireMarket, fees: WireFees, config: OcxConfig) -> Inst
         # The band closes inwards: the lowest price inside is rounded up, the highest down.
         band_low=None if low is None else bare.price_ticks(low, Side.SELL),
         band_high=None if high is None else bare.price_ticks(high, Side.BUY),
-        active=(market.trading_status or "active").lower() == "active" and kind in _QUOTED_TYPES,
-        settlement=market.expiry,
+        active=_active(market, config),
+        base=market.base_symbol or market.base or "",
+        quote=market.quote_symbol or market.quote or "",
+        settlement=settlement_of(market.settlement),
     )
+
+
+def settlement_of(told: object) -> Settlement | None:
+    """What a share pays in the end; None unless the venue says all of it, and that it pays 1.
+
+    Nothing is guessed: an outcome taken for one of an event it does not belong to costs money.
+    """
+    if not isinstance(told, dict):
+        return None
+    event, outcome, outcomes = told.get("event"), told.get("outcome"), told.get("outcomes")
+    if not (isinstance(event, str) and event and isinstance(outcome, str) and outcome):
+        return None
+    if type(outcomes) is not int or outcomes < _LEAST_OUTCOMES or not _pays_one(told.get("pays")):
+        return None
+    return Settlement(event=event, outcome=outcome, outcomes=outcomes)
+
+
+def _pays_one(told: object) -> bool:
+    try:
+        return isinstance(told, str) and Decimal(told) == 1
+    except InvalidOperation:
+        return False
+
+
+def _active(market: WireMarket, config: OcxConfig) -> bool:
+    if (market.trading_status or "active").lower() != "active":
+        return False
+    if isinstance(market.settlement, dict) and market.settlement.get("paid") is not None:
+        return False
+    return market.kind in _QUOTED_TYPES or (market.kind == _SPOT and config.spot_route == "perps")
 
 
 def _size(text: str | None, decimals: int | None) -> Decimal | None:

@@ -190,6 +190,7 @@ _READERS: Mapping[str, tuple[str, Reader]] = {
     "bulk.levels_key": ("levels_key", _text),
     "bulk.max_levels": ("max_levels", _whole(1, 1_000)),
     "margin_mode": ("margin_mode", _one_of("isolated", "cross")),
+    "spot_route": ("spot_route", _one_of("none", "perps")),
     "trade_ids": ("trade_ids", _one_of("derived", "venue")),
     "trades_page": ("trades_page", _whole(2, 500)),
     "rate.order_per_min": ("order_per_min", _whole(1, 1_000_000)),

@@ -96,6 +96,11 @@ class OcxVenue:
         """Read requests sent so far in this process, repeats and sign-ins counted."""
         return self._reads.requests
 
+    @property
+    def purse(self) -> SharedRate | None:
+        """Its part of the rate budget that the fleet shares, if there is one."""
+        return self._rate
+
     async def run(self) -> None:
         """Hold shared streams, sessions and budgets until cancelled; never ends by an error."""
         try:

@@ -10,6 +10,7 @@ from decimal import Decimal
 from desk.instrument import Instrument
 from desk.units import Lots, Side, Ticks
 from venues.simulation.book import LiveOrder
+from venues.simulation.offers import Offers
 from venues.simulation.views import AccountPayment, AccountTrade, Bucket
 
 ZERO = Decimal(0)
@@ -19,8 +20,8 @@ ZERO = Decimal(0)
 class Holding:
     """One account in one market.
 
-    `cost` is ticks times lots paid for the open position (signed like `lots`). `bid_lots` and
-    `ask_lots` are what its resting orders that may add risk still offer on each side.
+    `cost` is ticks times lots paid for the open position (signed like `lots`). `offers` is what its
+    resting orders that need something behind them still offer.
     """
 
     account: str
@@ -33,8 +34,7 @@ class Holding:
     realized: Decimal = ZERO
     fees: Decimal = ZERO
     funding: Decimal = ZERO
-    bid_lots: Lots = 0
-    ask_lots: Lots = 0
+    offers: Offers = field(default_factory=Offers)
     orders: dict[str, LiveOrder] = field(default_factory=dict)
     reduce_only: set[str] = field(default_factory=set)
     initial_margin: Decimal | None = None
@@ -81,26 +81,21 @@ class Holding:
         self.orders[order.order_id] = order
         if order.reduce_only:
             self.reduce_only.add(order.order_id)
-        else:
-            self._offer(order.side, order.remaining)
+        if order.binds:
+            self.offers.add(order.side, order.price or 0, order.remaining)
 
     def offered(self, order: LiveOrder, lots: Lots) -> None:
         """Count a change of a resting order's open lots; drop it when nothing remains."""
-        if not order.reduce_only:
-            self._offer(order.side, lots)
+        if order.binds:
+            self.offers.add(order.side, order.price or 0, lots)
         if order.remaining == 0:
             del self.orders[order.order_id]
             self.reduce_only.discard(order.order_id)
 
-    def _offer(self, side: Side, lots: Lots) -> None:
-        if side is Side.BUY:
-            self.bid_lots += lots
-        else:
-            self.ask_lots += lots
-
     def exposure(self, bids: Lots = 0, asks: Lots = 0) -> Lots:
         """Largest position, unsigned, if one side's resting orders all fill (larger side)."""
-        return max(abs(self.lots + self.bid_lots + bids), abs(self.lots - self.ask_lots - asks))
+        offers = self.offers
+        return max(abs(self.lots + offers.bids + bids), abs(self.lots - offers.asks - asks))
 
 
 class Account:
@@ -113,17 +108,21 @@ class Account:
         wallet: Decimal,
         *,
         owner: str,
+        cash: str,
         house: bool,
         history: int,
         remembered: int | None,
     ) -> None:
         self.name = name
         self.owner = owner
+        self.cash = cash
         self.house = house
         self.timer_ns: int | None = None
         self.buckets = dict.fromkeys(Bucket, ZERO)
         self.buckets[Bucket.PERPS] = collateral
         self.buckets[Bucket.WALLET] = wallet
+        self.assets: dict[str, Decimal] = {}
+        """Currencies owned but for `cash`, which lies in the spot bucket."""
         self.holdings: dict[str, Holding] = {}
         self.orders: dict[str, LiveOrder] = {}
         self.by_client_id: dict[str, LiveOrder] = {}
@@ -140,6 +139,19 @@ class Account:
     def credit(self, amount: Decimal) -> None:
         """Change the perps bucket."""
         self.buckets[Bucket.PERPS] += amount
+
+    def owned(self, currency: str) -> Decimal:
+        """How much of a currency lies in the spot bucket."""
+        if currency == self.cash:
+            return self.buckets[Bucket.SPOT]
+        return self.assets.get(currency, ZERO)
+
+    def own(self, currency: str, amount: Decimal) -> None:
+        """Change how much of a currency lies in the spot bucket."""
+        if currency == self.cash:
+            self.buckets[Bucket.SPOT] += amount
+        else:
+            self.assets[currency] = self.assets.get(currency, ZERO) + amount
 
     def holding(self, instrument: Instrument) -> Holding:
         """The holding in a market, made at first use."""

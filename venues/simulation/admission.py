@@ -8,11 +8,14 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 from desk.orders import RejectReason, TimeInForce
 from desk.units import BPS, Lots, Side, Ticks
+from venues.simulation import spot
 from venues.simulation.accounts import Account
 from venues.simulation.book import LiveOrder, within
 from venues.simulation.margin import Standing, requirement, standing
 from venues.simulation.market import Market
+from venues.simulation.offers import Offers
 from venues.simulation.orders import OrderKind, OrderReport, OrderRequest, OrderStatus
+from venues.simulation.rules import Backing
 from venues.simulation.state import State
 
 
@@ -27,40 +30,41 @@ class Rejection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """Lots that may be placed and the worst price a market order may reach (None: any)."""
+    """Lots that may be placed and the worst price a market order may reach (None: any).
+
+    `binds` is False where nothing need stand behind the order: with margin, if it only reduces.
+    """
 
     lots: Lots
     limit: Ticks | None
+    binds: bool = True
 
 
 @dataclass(slots=True, kw_only=True)
 class Plan:
     """What is to happen in the same step before the order at hand.
 
-    `gone` holds ids of orders that will have left; `bids` and `asks` are the changes of lots
-    offered; `takes` becomes True when an order would trade, because what follows is then a guess.
+    `gone` holds ids of orders that will have left; `offers` are the changes of what is offered;
+    `takes` becomes True when an order would trade, because what follows is then a guess.
     """
 
     gone: frozenset[str] = frozenset()
-    bids: Lots = 0
-    asks: Lots = 0
+    offers: Offers = field(default_factory=Offers)
     best_bid: Ticks | None = None
     best_ask: Ticks | None = None
     client_ids: set[str] = field(default_factory=set)
     takes: bool = False
     standing: Standing | None = None
 
-    def add(self, request: OrderRequest, lots: Lots) -> None:
+    def add(self, request: OrderRequest, verdict: Verdict) -> None:
         """Count an order as placed."""
         if request.client_order_id is not None:
             self.client_ids.add(request.client_order_id)
-        buying = request.side is Side.BUY
-        if not request.reduce_only:
-            self.bids += lots if buying else 0
-            self.asks += 0 if buying else lots
+        if verdict.binds:
+            self.offers.add(request.side, request.price or 0, verdict.lots)
         if request.price is None:
             return
-        if buying:
+        if request.side is Side.BUY:
             self.best_bid = max(self.best_bid or request.price, request.price)
         else:
             self.best_ask = min(self.best_ask or request.price, request.price)
@@ -91,12 +95,15 @@ def judge(state: State, account: Account, request: OrderRequest, plan: Plan) -> 
         return Rejection(
             reason=RejectReason.POST_ONLY, message="post-only order would take liquidity"
         )
-    refused = _margin(state, account, request, lots, plan)
-    if refused is not None:
-        return refused
+    # Without margin, what an exit hands over may stand behind another order that rests.
+    binds = not request.reduce_only or market.rules.backing is not Backing.MARGIN
+    if binds and not account.house:
+        refused = _backed(state, account, request, lots, plan)
+        if refused is not None:
+            return refused
     plan.takes = plan.takes or crossing
     limit = (high if request.side is Side.BUY else low) if request.price is None else request.price
-    return Verdict(lots=lots, limit=limit)
+    return Verdict(lots=lots, limit=limit, binds=binds)
 
 
 def rejected(request: OrderRequest, why: Rejection) -> OrderReport:
@@ -215,20 +222,40 @@ def crosses(market: Market, request: OrderRequest, plan: Plan) -> bool:
     )
 
 
-def _margin(
+def _backed(
     state: State, account: Account, request: OrderRequest, lots: Lots, plan: Plan
 ) -> Rejection | None:
-    if account.house or request.reduce_only:
-        return None
+    market = state.markets[request.symbol]
+    if market.rules.backing is Backing.OWNED:
+        more = plan.offers.plus(request.side, _worst(market, request, lots), lots)
+        lacking = spot.lacking(state, account, market, request.side, plan.offers, more)
+        if lacking is None:
+            return None
+        return _insufficient(lacking.currency, lacking.required, lacking.available)
     added, now = locked(state, account, request, lots, plan)
     if added <= 0 or now.initial + added <= now.equity:
         return None
-    available = now.available
+    return _insufficient("margin", added, now.available)
+
+
+def _insufficient(what: str, required: Decimal, available: Decimal) -> Rejection:
     return Rejection(
         reason=RejectReason.MARGIN,
-        message=f"insufficient margin: required {added:f}, available {available:f}",
-        details={"required": f"{added:f}", "available": f"{available:f}"},
+        message=f"insufficient {what}: required {required:f}, available {available:f}",
+        details={"required": f"{required:f}", "available": f"{available:f}"},
     )
+
+
+def _worst(market: Market, request: OrderRequest, lots: Lots) -> Ticks:
+    """The limit, or as far as a market order would reach into the book of now."""
+    if request.price is not None or market.rules.backing is Backing.MARGIN:
+        return request.price or 0
+    reached = 0
+    for price, there in market.book.against(request.side).levels():
+        reached, lots = price, lots - there
+        if lots <= 0:
+            break
+    return reached
 
 
 def locked(
@@ -238,11 +265,11 @@ def locked(
     if plan.standing is None:
         plan.standing = standing(state, account)
     market = state.markets[request.symbol]
-    holding = account.holdings.get(market.symbol)
-    buys, sells = (lots, 0) if request.side is Side.BUY else (0, lots)
-    real = requirement(market, holding, 0, 0, request.price)
-    before = requirement(market, holding, plan.bids, plan.asks, request.price)
-    after = requirement(market, holding, plan.bids + buys, plan.asks + sells, request.price)
+    holding, price = account.holdings.get(market.symbol), request.price
+    more = plan.offers.plus(request.side, _worst(market, request, lots), lots)
+    real = requirement(market, holding, Offers(), price)
+    before = requirement(market, holding, plan.offers, price)
+    after = requirement(market, holding, more, price)
     known = plan.standing
     planned = Standing(
         equity=known.equity,
@@ -255,9 +282,8 @@ def locked(
 
 def released(orders: list[LiveOrder]) -> Plan:
     """A plan in which these resting orders are gone and their margin is free."""
-    free = [order for order in orders if not order.reduce_only]
-    return Plan(
-        gone=frozenset(order.order_id for order in orders),
-        bids=-sum(order.remaining for order in free if order.side is Side.BUY),
-        asks=-sum(order.remaining for order in free if order.side is Side.SELL),
-    )
+    plan = Plan(gone=frozenset(order.order_id for order in orders))
+    for order in orders:
+        if order.binds:
+            plan.offers.add(order.side, order.price or 0, -order.remaining)
+    return plan

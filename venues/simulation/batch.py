@@ -15,6 +15,7 @@ from venues.simulation.book import LiveOrder
 from venues.simulation.events import CancelReason, OrderRejected, Trade
 from venues.simulation.margin import Standing, requirement, standing
 from venues.simulation.matching import execute, fillable
+from venues.simulation.offers import Offers
 from venues.simulation.orders import Order, OrderReport, OrderRequest
 from venues.simulation.rehearsal import rehearsed
 from venues.simulation.state import State
@@ -145,7 +146,7 @@ class _Outlook:
         self.trades = plan.takes
         if not self.trades and step.time_in_force is not TimeInForce.GTC:
             return _unfilled(step)
-        plan.add(step, verdict.lots)
+        plan.add(step, verdict)
         self._bind(step.symbol)
         return None
 
@@ -160,8 +161,8 @@ class _Outlook:
         market, plan = self._state.markets[symbol], self._plans[symbol]
         holding = self._owner.holdings.get(symbol)
         fallback = plan.best_bid or plan.best_ask
-        after = requirement(market, holding, plan.bids, plan.asks, fallback)
-        self._bound[symbol] = after - requirement(market, holding, 0, 0, fallback)
+        after = requirement(market, holding, plan.offers, fallback)
+        self._bound[symbol] = after - requirement(market, holding, Offers(), fallback)
 
 
 def _perform(
@@ -244,12 +245,9 @@ def _judged_by(state: State, owner: Account, *, gains_back_risk: bool) -> Standi
 
 def _release(plan: Plan, order: LiveOrder) -> None:
     plan.gone |= {order.order_id}
-    if order.reduce_only:
+    if not order.binds:
         return
-    if order.side.sign > 0:
-        plan.bids -= order.remaining
-    else:
-        plan.asks -= order.remaining
+    plan.offers.add(order.side, order.price or 0, -order.remaining)
 
 
 def _unknown(step: Withdrawal) -> Rejection:

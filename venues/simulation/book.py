@@ -12,7 +12,10 @@ from venues.simulation.rules import SelfTrade
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class LiveOrder:
-    """An order inside the engine; `price` is None for a market order, which never rests."""
+    """An order inside the engine; `price` is None for a market order, which never rests.
+
+    `binds` is whether something must stand behind it as long as it rests.
+    """
 
     order_id: str
     client_order_id: str | None
@@ -29,6 +32,7 @@ class LiveOrder:
     source: OrderSource
     margin_mode: str | None
     created_ns: int
+    binds: bool = True
     self_trade: SelfTrade | None = None
     self_trade_wide: bool = False
     filled: Lots = 0

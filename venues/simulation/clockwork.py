@@ -1,4 +1,4 @@
-"""What happens because time passes: timers, funding, liquidation, expiry.
+"""What happens because time passes: timers, funding, liquidation.
 
 Nobody's gain is unpaid for.
 """
@@ -15,6 +15,7 @@ from venues.simulation.margin import Standing, standing
 from venues.simulation.market import Market
 from venues.simulation.matching import execute
 from venues.simulation.orders import OrderKind, OrderRequest
+from venues.simulation.rules import Backing
 from venues.simulation.state import State
 from venues.simulation.views import AccountPayment
 
@@ -38,7 +39,7 @@ def pass_time(state: State) -> None:
 
 def pay_funding(state: State, market: Market, rate: Decimal) -> None:
     """Longs pay shorts at a positive rate; rounded per lot, so the sum is exactly zero."""
-    if market.last_mark is None:
+    if market.last_mark is None or market.rules.backing is not Backing.MARGIN:
         return
     worth = market.last_mark * market.instrument.lot_size * market.instrument.multiplier
     per_lot = (rate * worth).quantize(_PER_LOT, ROUND_HALF_EVEN)
@@ -87,9 +88,14 @@ def _tell_funding(
 def check_maintenance(state: State, account: Account) -> None:
     """Liquidate an account whose equity under the mark is below maintenance.
 
-    An account is left alone while one of its markets has no mark: nothing then says what it has.
+    Only what is backed by margin is closed, the rest being paid for. An account is left alone
+    while one of its markets has no mark: nothing then says what it has.
     """
-    held = [holding for holding in account.holdings.values() if holding.lots]
+    held = [
+        holding
+        for holding in account.holdings.values()
+        if holding.lots and state.markets[holding.symbol].rules.backing is Backing.MARGIN
+    ]
     now = state.now_ns()
     if not held or any(state.markets[each.symbol].mark(now) is None for each in held):
         return
@@ -105,11 +111,15 @@ def liquidate(state: State, account: Account, held: list[Holding], before: Stand
     """
     sequence = state.log.sequence
     for order in tuple(account.orders.values()):
-        state.withdraw(state.markets[order.symbol], order, CancelReason.LIQUIDATION)
+        if not _owned(state, order.symbol):
+            state.withdraw(state.markets[order.symbol], order, CancelReason.LIQUIDATION)
     for holding in held:
         _close(state, account, holding)
     shortfall = ZERO
-    if account.collateral < 0 and not any(each.lots for each in account.holdings.values()):
+    open_still = any(
+        each.lots for each in account.holdings.values() if not _owned(state, each.symbol)
+    )
+    if account.collateral < 0 and not open_still:
         shortfall = -account.collateral
         account.credit(shortfall)
         state.insurance -= shortfall
@@ -127,6 +137,10 @@ def liquidate(state: State, account: Account, held: list[Holding], before: Stand
     )
 
 
+def _owned(state: State, symbol: str) -> bool:
+    return state.markets[symbol].rules.backing is Backing.OWNED
+
+
 def _close(state: State, account: Account, holding: Holding) -> None:
     market = state.markets[holding.symbol]
     side = Side.SELL if holding.lots > 0 else Side.BUY
@@ -141,29 +155,3 @@ def _close(state: State, account: Account, holding: Holding) -> None:
         tag=LIQUIDATION_TAG,
     )
     execute(state, account, request, Verdict(lots=request.lots, limit=None))
-
-
-def expire(state: State, market: Market) -> None:
-    """Cancel everything and settle all positions at one price; does nothing the second time."""
-    if market.expired:
-        return
-    market.expired = True
-    for rests in (market.book.bids, market.book.asks):
-        for order in list(rests.orders()):
-            state.withdraw(market, order, CancelReason.EXPIRED)
-    price = market.last_mark if market.last_mark is not None else market.last_index()
-    holdings = [
-        (account, account.holdings[market.symbol])
-        for account in state.accounts.values()
-        if market.symbol in account.holdings and account.holdings[market.symbol].lots
-    ]
-    if not holdings:
-        return
-    if price is None:
-        raise ValueError(f"market {market.symbol} has positions but no price to settle at")
-    ticks = int((price / market.instrument.tick_size).to_integral_value(ROUND_HALF_EVEN))
-    for account, holding in holdings:
-        side = Side.SELL if holding.lots > 0 else Side.BUY
-        account.credit(holding.apply(side, ticks, abs(holding.lots), state.now_ns() // NS_PER_MS))
-        if not account.house:
-            state.tell_position(market, holding)

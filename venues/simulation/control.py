@@ -9,11 +9,19 @@ import msgspec
 from aiohttp import web
 
 from desk.instrument import Instrument
-from desk.units import Side
+from desk.units import Lots, Side, Ticks
 from venues.simulation.book_levers import BookLevers
 from venues.simulation.faultfile import decode_faults
-from venues.simulation.hand import crowd_trade
-from venues.simulation.lever import LeverRefused, LeverTable, bad, decode, positive, register
+from venues.simulation.hand import CROWD, crowd_trade
+from venues.simulation.lever import (
+    LeverRefused,
+    LeverTable,
+    bad,
+    decode,
+    positive,
+    register,
+    signed,
+)
 from venues.simulation.orders import OrderReport
 from venues.simulation.pump import Pump
 from venues.simulation.stage import Stage
@@ -38,6 +46,21 @@ class CrowdTrade(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename
     side: Side
     quantity: str
     price: str | None = None
+
+
+class CrowdLevel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    """What the crowd is to rest at one price, in all; nothing where the quantity is 0."""
+
+    side: Side
+    price: str
+    quantity: str
+
+
+class CrowdLevels(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    """Set what the crowd rests, besides what a counter-flow rests; nobody fills it up again."""
+
+    market_id: str
+    levels: list[CrowdLevel]
 
 
 class Switch(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
@@ -88,6 +111,7 @@ class Control:
             ("DELETE", "/_sim/faults", self._clear_faults),
             ("POST", "/_sim/shock", self._shock),
             ("POST", "/_sim/trade", self._trade),
+            ("POST", "/_sim/levels", self._levels),
             ("POST", "/_sim/halt", self._halt),
             ("POST", "/_sim/quiet", self._quiet),
             ("POST", "/_sim/expire", self._expire),
@@ -151,6 +175,13 @@ class Control:
         report = crowd_trade(self._stage.engine, order.market_id, order.side, lots, price)
         return self._display.report(instrument, report)
 
+    def _levels(self, _request: web.Request, raw: bytes) -> Any:
+        order = decode(raw, CrowdLevels)
+        instrument = self._instrument(order.market_id)
+        levels = [_level(instrument, level) for level in order.levels]
+        self._stage.engine.set_levels(CROWD, order.market_id, levels)
+        return {"levels": len(levels)}
+
     def _halt(self, _request: web.Request, raw: bytes) -> Any:
         switch = decode(raw, Switch)
         self._instrument(switch.market_id)
@@ -180,3 +211,14 @@ class Control:
         if symbol not in self._stage.listed():
             raise LeverRefused(404, "UNKNOWN_MARKET", f"there is no market {symbol}")
         return self._stage.engine.market_rules(symbol).instrument
+
+
+def _level(instrument: Instrument, level: CrowdLevel) -> tuple[Side, Ticks, Lots]:
+    quantity = signed(level.quantity)
+    if quantity < 0:
+        raise bad(f"{level.quantity} is below zero")
+    try:
+        ticks, lots = instrument.exact_ticks(positive(level.price)), instrument.exact_lots(quantity)
+    except ValueError as fault:
+        raise bad(str(fault)) from None
+    return level.side, ticks, lots

@@ -63,7 +63,7 @@ def flow_of(engine: Engine, market: Staffed, random: Random) -> Flow | None:
             return ReplayFlow(engine, market.symbol, market.replay)
         case FlowKind.SYNTHETIC:
             seed = Random(random.getrandbits(64))  # noqa: S311 - a crowd, not a secret
-            return SyntheticFlow(engine, market.symbol, seed, _regime(market))
+            return SyntheticFlow(engine, market.symbol, seed, regime_of(market))
 
 
 def recorded_grid(path: Path, venue: str, symbol: str) -> tuple[Instrument, Decimal]:
@@ -81,7 +81,8 @@ def recorded_grid(path: Path, venue: str, symbol: str) -> tuple[Instrument, Deci
     return instrument, max(bids)
 
 
-def _regime(market: Staffed) -> Regime:
+def regime_of(market: Staffed) -> Regime:
+    """A market's regime; ConfigurationFault for an unknown one."""
     try:
         return Regime(market.regime)
     except ValueError:

@@ -19,11 +19,15 @@ _KINDS = (
 _PAGE = b"<html><body><h1>502 Bad Gateway</h1></body></html>"
 
 
+def _unheard(_site: Site, _fault: Fault) -> None:
+    """Nobody wants to know."""
+
+
 class Delivery:
     """Sends answers through the armed faults.
 
     `broken` writes the JSON body of the 5xx a fault asks for; `kept` names the headers that stand
-    on every answer of the venue.
+    on every answer of the venue; `held` hears of an answer that is kept back, before it is.
     """
 
     def __init__(
@@ -31,10 +35,12 @@ class Delivery:
         faults: FaultPlan,
         broken: Callable[[Fault], bytes],
         kept: Callable[[str], bool],
+        held: Callable[[Site, Fault], None] = _unheard,
     ) -> None:
         self._faults = faults
         self._broken = broken
         self._kept = kept
+        self._held = held
 
     async def send(
         self, request: web.Request, site: Site, response: web.Response
@@ -43,6 +49,7 @@ class Delivery:
         slow = self._faults.take(site, FaultKind.SLOW_RESPONSE)
         fault = self._faults.take(site, *_KINDS)
         if slow is not None:
+            self._held(site, slow)
             await asyncio.sleep(slow.delay_s)
         if fault is None:
             return response

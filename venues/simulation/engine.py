@@ -13,12 +13,13 @@ from desk.units import Level, Lots, Side, Ticks
 from venues.simulation.accounts import Account
 from venues.simulation.admission import Plan, Rejection, judge, rejected
 from venues.simulation.batch import Batches
-from venues.simulation.clockwork import expire, pass_time
+from venues.simulation.clockwork import pass_time
 from venues.simulation.crowd import set_level
 from venues.simulation.deadman import Timers
 from venues.simulation.events import CancelReason, OrderRejected
 from venues.simulation.exposure import Exposures
 from venues.simulation.ladder import Manner, replace_ladder
+from venues.simulation.legs import Legs
 from venues.simulation.log import EventLog, Listener, as_json
 from venues.simulation.margin import standing
 from venues.simulation.market import Market
@@ -36,6 +37,8 @@ from venues.simulation.orders import (
 )
 from venues.simulation.reading import balance_view, position_view, preview
 from venues.simulation.rules import EngineRules, MarketRules
+from venues.simulation.settlement import Settlements, expire
+from venues.simulation.spot import Assets
 from venues.simulation.state import State
 from venues.simulation.swap import swap_order
 from venues.simulation.tampering import Tampering
@@ -60,6 +63,9 @@ class Engine:
             log=EventLog(given.history),
             insurance=given.insurance_fund,
         )
+        self.assets = Assets(self._state)
+        self.legs = Legs(self._state)
+        self.settlements = Settlements(self._state)
         self.timers = Timers(self._state)
         self.batches = Batches(self._state)
         self.exposures = Exposures(self._state)
@@ -98,6 +104,7 @@ class Engine:
             collateral,
             wallet,
             owner=owner or account,
+            cash=self._state.rules.collateral,
             house=house,
             history=self._state.rules.history,
             remembered=self._state.rules.remembered_client_ids,

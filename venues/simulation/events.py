@@ -160,6 +160,64 @@ class Liquidated:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Settled:
+    """The venue closed a position at the end of its market, by an execution of its own.
+
+    `side` is the account's; `paid` is quote currency it got (negative: gave) for its `lots`.
+    """
+
+    sequence: int
+    at_ns: int
+    account: str
+    symbol: str
+    trade_id: str
+    side: Side
+    price: Ticks
+    lots: Lots
+    paid: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CrowdLeft:
+    """A fault took `lots` of the crowd's on `side` away before an account's order arrived.
+
+    `left` is what the order still found within its limit; `cause` is the fault's kind.
+    """
+
+    sequence: int
+    at_ns: int
+    account: str
+    symbol: str
+    client_order_id: str | None
+    side: Side
+    lots: Lots
+    left: Lots
+    cause: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EdgeShown:
+    """From now on the crowd is `ticks` better to takers of `side` than its fair price; 0: over."""
+
+    sequence: int
+    at_ns: int
+    symbol: str
+    side: Side
+    ticks: Ticks
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerHeld:
+    """A fault kept the answer to an account's order back, which was applied by then."""
+
+    sequence: int
+    at_ns: int
+    account: str
+    symbol: str
+    delay_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TimerSet:
     """An account's dead-man timer was armed for `due_ns` (wall time), or disarmed (None)."""
 
@@ -197,6 +255,10 @@ LoggedEvent: TypeAlias = (
     | FundingPaid
     | MoneyMoved
     | Liquidated
+    | Settled
+    | CrowdLeft
+    | EdgeShown
+    | AnswerHeld
     | TimerSet
     | TimerFired
 )

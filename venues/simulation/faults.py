@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from desk.units import NS_PER_S
+from desk.units import NS_PER_S, Side
 
 
 class FaultKind(StrEnum):
@@ -64,6 +64,9 @@ class FaultKind(StrEnum):
     CLOCK_SKEW = "clock_skew"  # a window: skew_s
     FILL_UNTOLD = "fill_untold"  # one execution no account stream ever tells; by market, account
     ENDPOINT_DIFFERS = "endpoint_differs"  # a window: reads show lots more, and amount more money
+    LEG_VANISHES = "leg_vanishes"  # the crowd an immediate order would take is gone; by side
+    LEG_FILLS_IN_PART = "leg_fills_in_part"  # fraction of an immediate order is left; by side
+    EDGE = "edge"  # a window: the crowd is amount better to takers of side (buy)
 
 
 Fraction = Annotated[float, msgspec.Meta(ge=0, le=1)]
@@ -73,9 +76,10 @@ Seconds = Annotated[float, msgspec.Meta(ge=0)]
 class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One fault: where it matches, how often, when, and how strong.
 
-    `path` is a glob over the URL path. `skip` matches are let through first, then at most `count`
-    strike (None: all), each with `probability`. It sleeps for `after_s` once added and ends
-    `for_s` later (None: never). Window kinds hold for that whole time and ignore `count`.
+    `path` is a glob over the URL path, `side` that of an order. `skip` matches are let through
+    first, then at most `count` strike (None: all), each with `probability`. It sleeps for `after_s`
+    once added and ends `for_s` later (None: never). Window kinds hold for that whole time and
+    ignore `count`.
     """
 
     kind: FaultKind
@@ -83,6 +87,7 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     path: str | None = None
     market: str | None = None
     account: str | None = None
+    side: Side | None = None
     count: Annotated[int, msgspec.Meta(ge=1)] | None = 1
     skip: Annotated[int, msgspec.Meta(ge=0)] = 0
     probability: Fraction = 1.0
@@ -115,6 +120,7 @@ class Site:
     path: str | None = None
     market: str | None = None
     account: str | None = None
+    side: Side | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -137,6 +143,7 @@ class _Armed:
             fault.method in {None, site.method}
             and fault.market in {None, site.market}
             and fault.account in {None, site.account}
+            and fault.side in {None, site.side}
         )
 
 

@@ -4,6 +4,7 @@ It trades through the same engine as everybody; only its money is not counted.
 """
 
 import math
+from collections.abc import Callable
 from decimal import Decimal
 from random import Random
 from typing import Protocol
@@ -13,11 +14,11 @@ from desk.units import NS_PER_MS, NS_PER_S, Lots, Side, Ticks
 from venues.simulation.engine import Engine
 from venues.simulation.orders import OrderRequest
 from venues.simulation.regimes import TRAITS, Regime
+from venues.simulation.walks import BP, LoneWalk, Walk
 
-_BPS = 1e-4
 _REFRESH_NS = 100 * NS_PER_MS
-_PULL_PER_S = 5e-4
 _REACH_BPS = 60.0
+_REACH_TICKS = 2
 _MOST_AT_ONCE = 40
 _SHOCK_HASTE = 3.0
 _SHOCK_BIAS = 0.9
@@ -43,10 +44,28 @@ def taker_account(symbol: str) -> str:
     return f"takers:{symbol}"
 
 
-class SyntheticFlow:
-    """A seeded crowd in one market. Needs an index price; opens its own house accounts."""
+def no_edge(_taker: Side) -> Ticks:
+    """Nobody is offered more than the fair price."""
+    return 0
 
-    def __init__(self, engine: Engine, symbol: str, random: Random, regime: Regime) -> None:
+
+class SyntheticFlow:
+    """A seeded crowd in one market. Needs an index price; opens its own house accounts.
+
+    `walk` is where the price goes (None: a walk of its own); `edge` says how many ticks the crowd
+    is better than fair just now to takers of a side, on purpose.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        symbol: str,
+        random: Random,
+        regime: Regime,
+        *,
+        walk: Walk | None = None,
+        edge: Callable[[Side], Ticks] = no_edge,
+    ) -> None:
         rules = engine.market_rules(symbol)
         index = engine.index(symbol)
         if index is None:
@@ -58,8 +77,8 @@ class SyntheticFlow:
         self._instrument = rules.instrument
         self._tick = float(rules.instrument.tick_size)
         self._lot_value = float(rules.instrument.lot_size * rules.instrument.multiplier)
-        self._start = self._price = float(index)
-        self._trend = 1.0
+        self._walk = walk or LoneWalk(rules.instrument, index, self._traits, random)
+        self._edge = edge
         self._last_ns: int | None = None
         self._refreshed_ns = 0
         self._placed: dict[tuple[Side, Ticks], Lots] = {}
@@ -83,7 +102,7 @@ class SyntheticFlow:
             return
         elapsed_s = (now_ns - self._last_ns) / NS_PER_S
         self._last_ns = now_ns
-        self._move(elapsed_s)
+        self._move(now_ns, elapsed_s)
         if not self._engine.tradable(self._symbol):
             return
         if now_ns - self._refreshed_ns >= _REFRESH_NS:
@@ -93,22 +112,12 @@ class SyntheticFlow:
 
     # --- price ------------------------------------------------------------------------------
 
-    def _move(self, elapsed_s: float) -> None:
-        traits, random = self._traits, self._random
-        if random.random() < elapsed_s / traits.trend_s:
-            self._trend = -self._trend
-        bps = random.gauss(0.0, traits.volatility_bps) * math.sqrt(elapsed_s)
-        bps += self._trend * traits.trend_bps * elapsed_s
-        if random.random() < traits.jumps_per_s * elapsed_s:
-            bps += random.choice((-1, 1)) * traits.jump_bps * random.uniform(0.5, 2.0)
+    def _move(self, now_ns: int, elapsed_s: float) -> None:
+        push = None
         if self._shock_left_s > 0:
-            bps += self._shock_bps * min(elapsed_s, self._shock_left_s)
-        else:
-            pull = math.log(self._start / self._price) / _BPS
-            bps += pull * min(1.0, _PULL_PER_S * elapsed_s)
-        self._price = max(self._price * math.exp(bps * _BPS), 10 * self._tick)
-        ticks = round(self._price / self._tick)
-        self._engine.set_index(self._symbol, self._instrument.price(ticks))
+            push = self._shock_bps * min(elapsed_s, self._shock_left_s)
+        self._walk.move(now_ns, elapsed_s, push)
+        self._engine.set_index(self._symbol, self._walk.index)
 
     # --- resting crowd ----------------------------------------------------------------------
 
@@ -123,18 +132,35 @@ class SyntheticFlow:
 
     def _ladder(self) -> dict[tuple[Side, Ticks], Lots]:
         traits = self._traits
-        middle = self._price / self._tick
-        half = max(0.5, middle * traits.half_spread_bps * _BPS)
-        spacing = max(1, round(middle * traits.spacing_bps * _BPS))
+        middle = self._walk.price / self._tick
+        half = max(0.5, middle * traits.half_spread_bps * BP)
+        spacing = max(1, round(middle * traits.spacing_bps * BP))
+        bid = _on_grid(math.floor(middle - half), spacing, Side.BUY)
+        ask = _on_grid(math.ceil(middle + half), spacing, Side.SELL)
+        low, high = self._band()
         ladder: dict[tuple[Side, Ticks], Lots] = {}
-        for side in Side:
-            best = math.floor(middle - half) if side is Side.BUY else math.ceil(middle + half)
-            first = _on_grid(best, spacing, side)
+        for side, first in zip((Side.BUY, Side.SELL), self._bettered(bid, ask), strict=True):
             for depth in range(traits.levels):
                 price = first - side.sign * depth * spacing
-                if price > 0:
+                if low <= price <= high:
                     ladder[side, price] = self._placed.get((side, price)) or self._size(depth)
         return ladder
+
+    def _band(self) -> tuple[Ticks, float]:
+        low, high = self._instrument.band_low, self._instrument.band_high
+        return max(1, low or 1), math.inf if high is None else high
+
+    def _bettered(self, bid: Ticks, ask: Ticks) -> tuple[Ticks, Ticks]:
+        """The best prices with the edge given away; the other side makes room for it."""
+        low, high = self._band()
+        cheaper, dearer = self._edge(Side.BUY), self._edge(Side.SELL)
+        if cheaper:
+            ask = max(low, ask - cheaper)
+            bid = min(bid, ask - 1)
+        if dearer:
+            bid = int(min(high, bid + dearer))
+            ask = max(ask, bid + 1)
+        return bid, ask
 
     def _size(self, depth: int) -> Lots:
         """Lots of a new level: thin at the front, deeper behind."""
@@ -142,7 +168,8 @@ class SyntheticFlow:
         return self._lots(notional)
 
     def _lots(self, notional: float) -> Lots:
-        lots = int(notional / (self._price * self._lot_value))
+        walk = self._walk
+        lots = int(notional / (walk.price * self._lot_value * walk.quote_worth))
         return max(lots, self._instrument.min_lots, 1)
 
     # --- takers -----------------------------------------------------------------------------
@@ -154,10 +181,15 @@ class SyntheticFlow:
         for _ in range(self._count(traits.aggressors_per_s * haste * elapsed_s)):
             side = self._taker_side(shocked=shocked)
             notional = traits.aggressor_notional * (random.paretovariate(1.6) - 0.6)
-            limit = self._price * (1 + side.sign * _REACH_BPS * _BPS)
-            self._send(side, round(limit / self._tick), self._lots(notional))
+            self._send(side, self._taker_limit(side), self._lots(notional))
         if shocked or random.random() < traits.informed_per_s * elapsed_s:
             self._pick_off()
+
+    def _taker_limit(self, side: Side) -> Ticks:
+        """As far as takers go: two ticks at least, where a tick is a large part of the price."""
+        limit = round(self._walk.price * (1 + side.sign * _REACH_BPS * BP) / self._tick)
+        least = round(self._walk.price / self._tick) + side.sign * _REACH_TICKS
+        return max(limit, least) if side is Side.BUY else min(limit, least)
 
     def _taker_side(self, *, shocked: bool) -> Side:
         odds = 0.5
@@ -166,10 +198,15 @@ class SyntheticFlow:
         return Side.BUY if self._random.random() < odds else Side.SELL
 
     def _pick_off(self) -> None:
-        """Take whatever rests on the wrong side of the price everybody else knows."""
+        """Take whatever rests on the wrong side of the price everybody else knows.
+
+        Not while an edge is given away: that one is for somebody else.
+        """
+        if self._edge(Side.BUY) or self._edge(Side.SELL):
+            return
         lots = self._lots(self._traits.level_notional)
         bids, asks = self._engine.book(self._symbol, 1)
-        middle = self._price / self._tick
+        middle = self._walk.price / self._tick
         if asks and asks[0][0] < middle:
             self._send(Side.BUY, math.floor(middle), lots)
         if bids and bids[0][0] > middle:

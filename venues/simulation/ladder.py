@@ -9,6 +9,7 @@ from venues.simulation.admission import Plan, Rejection, Verdict, judge, rejecte
 from venues.simulation.book import LiveOrder
 from venues.simulation.events import CancelReason
 from venues.simulation.matching import execute
+from venues.simulation.offers import Offers
 from venues.simulation.orders import (
     CancelScope,
     OnReject,
@@ -48,7 +49,7 @@ def replace_ladder(
     old = [] if manner.keep else _in_scope(account, symbol, manner.cancel_scope)
     plan = released(old)
     if not state.rules.margin_after_release:
-        plan.bids = plan.asks = 0
+        plan.offers = Offers()
     judged = [(request, _judge(state, account, symbol, request, plan)) for request in requests]
     accepted = not _refused(judged, manner.reject_mode)
     cancelled: tuple[Order, ...] = ()
@@ -82,7 +83,7 @@ def _judge(
         )
     verdict = judge(state, account, request, plan)
     if isinstance(verdict, Verdict):
-        plan.add(request, verdict.lots)
+        plan.add(request, verdict)
     return verdict
 
 

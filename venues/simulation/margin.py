@@ -1,14 +1,18 @@
 """What an account must hold for its positions and resting orders, at the last known mark.
 
-A linear fraction of notional; the larger side of the resting orders counts.
+A linear fraction of notional, of which the larger side of the resting orders counts; for markets
+paid in full the most that can be lost. What is owned is bound elsewhere.
 """
 
 from dataclasses import dataclass
 from decimal import Decimal
 
-from desk.units import Lots, Ticks
+from desk.units import Ticks
+from venues.simulation import paid
 from venues.simulation.accounts import ZERO, Account, Holding
 from venues.simulation.market import Market
+from venues.simulation.offers import Offers
+from venues.simulation.rules import Backing
 from venues.simulation.state import State
 
 
@@ -52,11 +56,21 @@ def standing(state: State, account: Account) -> Standing:
         if not exposure:
             continue
         market = state.markets[symbol]
-        value = _value(market, price_of(market))
-        initial += value * exposure * _fraction(market, holding)
-        if holding.lots:
-            maintenance += value * abs(holding.lots) * market.rules.maintenance_margin
-            gain += unrealized(market, holding)
+        match market.rules.backing:
+            case Backing.OWNED:
+                continue
+            case Backing.PAID:
+                # Counted with the gain, so that what is free does not depend on the mark.
+                change = unrealized(market, holding)
+                initial += paid.bound(market, holding, Offers()) + change
+                maintenance += paid.kept(market, holding) + change
+                gain += change
+            case Backing.MARGIN:
+                value = _value(market, price_of(market))
+                initial += value * exposure * _fraction(market, holding)
+                if holding.lots:
+                    maintenance += value * abs(holding.lots) * market.rules.maintenance_margin
+                    gain += unrealized(market, holding)
     return Standing(
         equity=account.collateral + gain,
         initial=initial,
@@ -66,9 +80,14 @@ def standing(state: State, account: Account) -> Standing:
 
 
 def requirement(
-    market: Market, holding: Holding | None, bids: Lots, asks: Lots, fallback: Ticks | None
+    market: Market, holding: Holding | None, more: Offers, fallback: Ticks | None
 ) -> Decimal:
-    """Initial margin in one market with so many more lots offered on each side (negative: less)."""
+    """Initial margin in one market with so much more offered; for comparing, not for showing."""
+    if market.rules.backing is Backing.OWNED:
+        return ZERO
+    if market.rules.backing is Backing.PAID:
+        return paid.bound(market, holding, more)
+    bids, asks = more.bids, more.asks
     exposure = max(bids, asks) if holding is None else holding.exposure(bids, asks)
     return _value(market, price_of(market, fallback)) * exposure * _fraction(market, holding)
 

@@ -18,6 +18,12 @@ class Market:
         self.rules = rules
         self.instrument = rules.instrument
         self.symbol = rules.instrument.symbol
+        self.unit = (
+            rules.instrument.tick_size * rules.instrument.lot_size * rules.instrument.multiplier
+        )
+        """Quote currency of one tick times one lot."""
+        self.whole = int(1 / rules.instrument.tick_size)
+        """Ticks of one quote unit."""
         self.book = MatchBook()
         self.halted = False
         self.expired = False

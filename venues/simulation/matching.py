@@ -18,7 +18,7 @@ def execute(state: State, account: Account, request: OrderRequest, verdict: Verd
     """Take the order: match what can be matched, rest or drop the remainder."""
     market = state.markets[request.symbol]
     account.holding(market.instrument)
-    order = _make(state, account, request, verdict.lots)
+    order = _make(state, account, request, verdict)
     if request.client_order_id is not None:
         account.use(request.client_order_id)
     if not account.house:
@@ -30,7 +30,7 @@ def execute(state: State, account: Account, request: OrderRequest, verdict: Verd
     return _settle(state, market, order, reason)
 
 
-def _make(state: State, account: Account, request: OrderRequest, lots: Lots) -> LiveOrder:
+def _make(state: State, account: Account, request: OrderRequest, verdict: Verdict) -> LiveOrder:
     return LiveOrder(
         order_id=state.new_order_id(),
         client_order_id=request.client_order_id,
@@ -38,11 +38,12 @@ def _make(state: State, account: Account, request: OrderRequest, lots: Lots) -> 
         symbol=request.symbol,
         side=request.side,
         price=request.price,
-        lots=lots,
-        remaining=lots,
+        lots=verdict.lots,
+        remaining=verdict.lots,
         time_in_force=TimeInForce.IOC if request.price is None else request.time_in_force,
         post_only=request.post_only,
         reduce_only=request.reduce_only,
+        binds=verdict.binds,
         tag=request.tag,
         source=request.source,
         margin_mode=request.margin_mode,

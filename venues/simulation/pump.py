@@ -1,7 +1,7 @@
 """Lets the venue's time pass: crowd, windows of faults, then the engine's own clockwork."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from random import Random
 
@@ -12,15 +12,28 @@ from venues.simulation.flow import Flow
 from venues.simulation.stage import Stage
 
 
+def _nobodys(_symbol: str) -> Flow | None:
+    return None
+
+
 class Pump:
-    """Steps every market's flow, so many times a second; `quiet` markets have none."""
+    """Steps every market's flow, so many times a second; `quiet` markets have none.
+
+    `linked` makes the flow of a market that does not move by itself, None for any other.
+    """
 
     def __init__(
-        self, stage: Stage, markets: Sequence[Staffed], random: Random, steps_per_s: int
+        self,
+        stage: Stage,
+        markets: Sequence[Staffed],
+        random: Random,
+        steps_per_s: int,
+        linked: Callable[[str], Flow | None] = _nobodys,
     ) -> None:
         self._stage = stage
         self._markets = markets
         self._random = random
+        self._linked = linked
         self._pause_s = 1 / steps_per_s
         self._flows: dict[str, Flow] = {}
         self._quiet: set[str] = set()
@@ -30,7 +43,7 @@ class Pump:
     def open(self) -> None:
         """Make the flows; the first step fills the books."""
         for market in self._markets:
-            flow = flow_of(self._stage.engine, market, self._random)
+            flow = self._linked(market.symbol) or flow_of(self._stage.engine, market, self._random)
             if flow is not None:
                 self._flows[market.symbol] = flow
         self.step()
@@ -47,7 +60,7 @@ class Pump:
         now, listed = stage.clock.now_ns(), stage.listed()
         for symbol in listed:
             flow = self.flow(symbol)
-            if flow is not None:
+            if flow is not None and not stage.engine.settlements.ended(symbol):
                 flow.step(now)
         for symbol in listed:
             self._apply_windows(symbol)

@@ -39,5 +39,6 @@ def rehearsed(state: State, owner: Account, symbols: Collection[str]) -> State:
         log=EventLog(_REMEMBERED),
         markets={**state.markets, **markets},
         accounts={**state.accounts, **accounts},
+        asset_fees=dict(state.asset_fees),
         touched={},
     )

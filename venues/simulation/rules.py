@@ -19,6 +19,19 @@ class SelfTrade(StrEnum):
     CANCEL_BOTH = "cancel_both"
 
 
+class Backing(StrEnum):
+    """What stands behind orders and positions of a market.
+
+    MARGIN: a fraction of notional. PAID: the most that can be lost, for a market whose base unit
+    ends at 0 or 1 quote unit. OWNED: the assets an order would hand over; a trade swaps two
+    currencies and nothing is owed afterwards.
+    """
+
+    MARGIN = "margin"
+    PAID = "paid"
+    OWNED = "owned"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MarkRules:
     """How the mark follows index and book.
@@ -43,7 +56,8 @@ class MarketRules:
 
     `index_price` is quote currency, None when there is no index yet (then there is no mark).
     Margins are fractions of notional. `price_band_bps` limits order prices around the mark on top
-    of the instrument's own absolute band; None means no such limit.
+    of the instrument's own absolute band; None means no such limit. Only what is backed by margin
+    pays funding and can be liquidated; an OWNED market's instrument names both its currencies.
     """
 
     instrument: Instrument
@@ -55,6 +69,7 @@ class MarketRules:
     self_trade: SelfTrade = SelfTrade.NONE
     price_band_bps: Decimal | None = None
     mark: MarkRules = field(default_factory=MarkRules)
+    backing: Backing = Backing.MARGIN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +79,7 @@ class EngineRules:
     `margin_after_release`: whether a replace tests margin after the old ladder's margin is
     released (True) or on top of it. `history` bounds the event log and each account's trades;
     `remembered_client_ids` bounds how many used client order ids an account's duplicate test
-    remembers (None: all, for ever).
+    remembers (None: all, for ever). `collateral` is the currency of the buckets.
     """
 
     margin_after_release: bool = True
@@ -72,3 +87,4 @@ class EngineRules:
     public_history: int = 10_000
     remembered_client_ids: int | None = None
     insurance_fund: Decimal = Decimal(1_000_000)
+    collateral: str = "USDC"

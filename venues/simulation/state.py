@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from desk.orders import Liquidity
-from desk.units import NS_PER_MS, Lots, Ticks
-from venues.simulation.accounts import Account, Holding
+from desk.units import NS_PER_MS, Lots, Side, Ticks
+from venues.simulation.accounts import ZERO, Account, Holding
 from venues.simulation.book import LiveOrder
 from venues.simulation.events import (
     BookChanged,
@@ -20,7 +20,7 @@ from venues.simulation.events import (
 )
 from venues.simulation.log import EventLog
 from venues.simulation.market import Market
-from venues.simulation.rules import EngineRules
+from venues.simulation.rules import Backing, EngineRules
 from venues.simulation.views import AccountTrade, PublicTrade
 
 
@@ -35,6 +35,7 @@ class State:
     markets: dict[str, Market] = field(default_factory=dict)
     accounts: dict[str, Account] = field(default_factory=dict)
     fees: Decimal = Decimal(0)
+    asset_fees: dict[str, Decimal] = field(default_factory=dict)
     orders_made: int = 0
     trades_made: int = 0
     payments_made: int = 0
@@ -44,6 +45,11 @@ class State:
         """Next order id."""
         self.orders_made += 1
         return f"o{self.orders_made}"
+
+    def new_trade_id(self) -> str:
+        """Next trade id."""
+        self.trades_made += 1
+        return f"t{self.trades_made}"
 
     def new_payment(self) -> int:
         """Next payment number."""
@@ -109,8 +115,7 @@ class State:
         self.accounts[maker.account].offered(maker, -lots)
         taker.remaining -= lots
         self.touch(market)
-        self.trades_made += 1
-        trade_id = f"t{self.trades_made}"
+        trade_id = self.new_trade_id()
         execution = PublicTrade(
             trade_id=trade_id,
             symbol=market.symbol,
@@ -157,13 +162,10 @@ class State:
         """Book one side of a trade; returns its fee."""
         price, lots = execution.price, execution.lots
         account = self.accounts[order.account]
-        holding = account.holding(market.instrument)
         fee = market.instrument.fee(price, lots, maker=maker)
         order.filled += lots
         order.cost += price * lots
-        account.credit(holding.apply(order.side, price, lots, execution.at_ms) - fee)
-        holding.fees += fee
-        self.fees += fee
+        self.exchange(market, account, order.side, price, lots, fee=fee)
         if not account.house:
             account.trades.append(
                 AccountTrade(
@@ -182,6 +184,30 @@ class State:
                 )
             )
         return fee
+
+    def exchange(
+        self,
+        market: Market,
+        account: Account,
+        side: Side,
+        price: Ticks,
+        lots: Lots,
+        *,
+        fee: Decimal = ZERO,
+    ) -> None:
+        """Move one side's lots and money: its collateral, or the two currencies it swaps."""
+        instrument = market.instrument
+        holding = account.holding(instrument)
+        gain = holding.apply(side, price, lots, self.now_ns() // NS_PER_MS)
+        holding.fees += fee
+        if market.rules.backing is not Backing.OWNED:
+            account.credit(gain - fee)
+            self.fees += fee
+            return
+        worth = market.unit * price * lots
+        account.own(instrument.base, instrument.lot_size * lots * side.sign)
+        account.own(instrument.quote, -worth * side.sign - fee)
+        self.asset_fees[instrument.quote] = self.asset_fees.get(instrument.quote, ZERO) + fee
 
     def position_moved(self, market: Market, account: Account, holding: Holding) -> None:
         """Shrink reduce-only orders that became too large, and tell of the new position."""

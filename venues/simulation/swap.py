@@ -11,6 +11,7 @@ from venues.simulation.admission import Rejection, judge, rejected, released
 from venues.simulation.book import LiveOrder
 from venues.simulation.events import CancelReason
 from venues.simulation.matching import execute
+from venues.simulation.offers import Offers
 from venues.simulation.orders import OrderRequest, SwapReport
 from venues.simulation.state import State
 
@@ -25,7 +26,7 @@ def swap_order(
     """Replace a resting order. Refusals for a `fatal` reason take the old order along."""
     plan = released([old])
     if not state.rules.margin_after_release:
-        plan.bids = plan.asks = 0
+        plan.offers = Offers()
     verdict = judge(state, account, request, plan)
     market = state.markets[old.symbol]
     if isinstance(verdict, Rejection):

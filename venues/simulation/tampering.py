@@ -5,7 +5,7 @@ For drills of reconciliation. What an account loses the crowd gains: nothing is 
 
 from decimal import ROUND_HALF_EVEN, Decimal
 
-from desk.units import NS_PER_MS, Lots, Side, Ticks
+from desk.units import Lots, Side, Ticks
 from venues.simulation.accounts import Account
 from venues.simulation.margin import price_of
 from venues.simulation.market import Market
@@ -46,9 +46,7 @@ class Tampering:
 
     def _shift(self, owner: Account, market: Market, change: Lots, price: Ticks) -> None:
         side = Side.BUY if change > 0 else Side.SELL
-        now_ms = self._state.now_ns() // NS_PER_MS
-        holding = owner.holding(market.instrument)
-        owner.credit(holding.apply(side, price, abs(change), now_ms))
+        self._state.exchange(market, owner, side, price, abs(change))
 
 
 def _price(market: Market) -> Ticks:

@@ -13,6 +13,7 @@ from venues.simulation.accounts import Account
 from venues.simulation.clockwork import pay_funding
 from venues.simulation.events import MoneyMoved
 from venues.simulation.margin import standing
+from venues.simulation.spot import promised
 from venues.simulation.state import State
 from venues.simulation.views import AccountPayment, Bucket
 
@@ -84,6 +85,8 @@ class Treasury:
         free = owner.buckets[bucket]
         if bucket is Bucket.PERPS:
             return min(free, standing(self._state, owner).available)
+        if bucket is Bucket.SPOT:
+            return free - promised(self._state, owner, owner.cash)
         return free
 
     def _credit(self, owner: Account, bucket: Bucket, amount: Decimal) -> None:

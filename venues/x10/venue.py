@@ -101,6 +101,11 @@ class X10Venue:
         """Read requests sent so far in this process, of all parts of this adapter."""
         return self._reads.sent
 
+    @property
+    def purse(self) -> SharedRate | None:
+        """Its part of the rate budget that the fleet shares, if there is one."""
+        return self._rate
+
     async def run(self) -> None:
         """Hold shared streams, sessions and budgets until cancelled; never ends by an error."""
         async with asyncio.TaskGroup() as group:

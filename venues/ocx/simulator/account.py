@@ -1,5 +1,10 @@
-"""Account reads and transfers between buckets."""
+"""Account reads and transfers between buckets.
 
+Of a spot pair, positions list what was bought there less what was sold, so that they compare with
+fills; what is owned in all stands among the assets.
+"""
+
+from collections.abc import Sequence
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
@@ -11,6 +16,7 @@ from venues.ocx.simulator.calls import Call, Route
 from venues.ocx.simulator.credentials import Access
 from venues.ocx.simulator.world import World
 from venues.simulation.endpoint import told_balance, told_positions
+from venues.simulation.spot import AssetView
 from venues.simulation.views import BalanceView, Bucket, PositionView
 
 
@@ -37,7 +43,7 @@ def portfolio(world: World, call: Call) -> Answer:
     """`GET /portfolio/me`: money, margin and positions in one read."""
     view = _money(world, call)
     usage = view.initial_margin / view.equity if view.equity > 0 else Decimal(0)
-    held = _held(world, call)
+    held = [view for view in _held(world, call) if not world.markets[view.symbol].spot]
     body = {
         "equity": shapes.money(view.equity),
         "tradableBalance": shapes.money(view.available),
@@ -67,7 +73,8 @@ def portfolio(world: World, call: Call) -> Answer:
 def portfolio_balances(world: World, call: Call) -> Answer:
     """`GET /portfolio/balances`: buckets and assets."""
     view = _money(world, call)
-    return Answer(body=shapes.wallet_balance(view) | {"assets": _assets(view, buckets=False)})
+    assets = _in_all(view, world.engine.assets.of(call.account))
+    return Answer(body=shapes.wallet_balance(view) | {"assets": assets})
 
 
 def wallet_balance(world: World, call: Call) -> Answer:
@@ -76,8 +83,8 @@ def wallet_balance(world: World, call: Call) -> Answer:
 
 
 def wallet_assets(world: World, call: Call) -> Answer:
-    """`GET /wallet/assets`: USDC by bucket."""
-    return Answer(body=_assets(_money(world, call), buckets=True))
+    """`GET /wallet/assets`: USDC by bucket, and what else the spot bucket holds."""
+    return Answer(body=_by_bucket(_money(world, call), world.engine.assets.of(call.account)))
 
 
 def transfer(world: World, call: Call) -> Answer:
@@ -110,23 +117,34 @@ def _position(world: World, view: PositionView) -> dict[str, Any]:
     return shapes.position(world.engine.market_rules(view.symbol).instrument, view)
 
 
-def _assets(view: BalanceView, *, buckets: bool) -> list[dict[str, str]]:
+def _by_bucket(view: BalanceView, spot: Sequence[AssetView]) -> list[dict[str, str]]:
+    """The collateral in every bucket (it comes first among the spot assets), then the rest."""
+    cash = spot[0].currency
     rows = (
-        ("wallet", view.wallet, view.wallet),
-        ("perps", view.collateral, min(view.collateral, view.available)),
-        ("options", view.options, view.options),
-        ("spot", view.spot, view.spot),
+        ("wallet", cash, view.wallet, view.wallet),
+        ("perps", cash, view.collateral, min(view.collateral, view.available)),
+        ("options", cash, view.options, view.options),
+        *(("spot", one.currency, one.total, one.total - one.locked) for one in spot),
     )
-    if not buckets:
-        total = sum((row[1] for row in rows), Decimal(0))
-        free = sum((row[2] for row in rows), Decimal(0))
-        return [_asset(total, free)]
-    return [{"bucket": name, **_asset(total, free)} for name, total, free in rows]
+    return [
+        {"bucket": bucket, **_asset(currency, total, free)}
+        for bucket, currency, total, free in rows
+    ]
 
 
-def _asset(total: Decimal, free: Decimal) -> dict[str, str]:
+def _in_all(view: BalanceView, spot: Sequence[AssetView]) -> list[dict[str, str]]:
+    cash, *others = spot
+    total = view.wallet + view.collateral + view.options + cash.total
+    free = view.wallet + min(view.collateral, view.available) + view.options
+    return [
+        _asset(cash.currency, total, free + cash.total - cash.locked),
+        *(_asset(one.currency, one.total, one.total - one.locked) for one in others),
+    ]
+
+
+def _asset(currency: str, total: Decimal, free: Decimal) -> dict[str, str]:
     return {
-        "asset": "USDC",
+        "asset": currency,
         "available": shapes.money(free),
         "locked": shapes.money(total - free),
         "total": shapes.money(total),

@@ -32,7 +32,7 @@ class Gateway:
     def __init__(self, world: World) -> None:
         self._world = world
         self._writer = ErrorWriter(world.settings)
-        self._delivery = Delivery(world.faults, self._broken, _stands)
+        self._delivery = Delivery(world.faults, self._broken, _stands, self._held)
 
     def endpoint(self, route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         """The request handler of one row."""
@@ -125,6 +125,12 @@ class Gateway:
             content_type="application/json",
             headers=self.headers(caller, request),
         )
+
+    def _held(self, site: Site, fault: Fault) -> None:
+        """Put an order's late answer on record; late reads concern no leg."""
+        if site.method == "POST" and site.market is not None:
+            delay_ms = int(fault.delay_s * 1_000)
+            self._world.engine.legs.answer_held(site.account or "", site.market, delay_ms)
 
     def _broken(self, fault: Fault) -> bytes:
         return msgspec.json.encode(self._writer.body(_server_error(fault)))

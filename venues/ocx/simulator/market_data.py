@@ -6,15 +6,16 @@ A missing mark is shown as null, never as an old one.
 from decimal import Decimal
 from typing import Any
 
-from desk.instrument import Instrument
+from desk.instrument import Instrument, Settlement
 from venues.ocx.simulator import shapes
 from venues.ocx.simulator.answers import Answer, invalid, unknown_market
 from venues.ocx.simulator.bodies import whole
 from venues.ocx.simulator.calls import Call, Route
 from venues.ocx.simulator.credentials import Access
-from venues.ocx.simulator.settings import Spelling
+from venues.ocx.simulator.settings import SimMarket, Spelling
 from venues.ocx.simulator.world import World
 from venues.simulation.clock import iso_ms
+from venues.simulation.settlement import SETTLEMENT_TAG
 from venues.simulation.tape import Bar
 
 _RESOLUTIONS = {"1": 1, "5": 5, "15": 15, "30": 30, "60": 60, "240": 240, "D": 1440}
@@ -123,12 +124,14 @@ def ohlc(world: World, call: Call) -> Answer:
 
 
 def volume_30d(world: World, account: str) -> Decimal:
-    """Notional an account traded in thirty days, in quote currency."""
+    """Notional an account traded in thirty days, in collateral; other currencies do not count."""
     since = world.clock.now_ns() // 1_000_000 - 30 * 86_400_000
     return sum(
         (
             _any(world, one.symbol).notional(one.price, one.lots)
             for one in world.engine.trades(account, None, since)
+            if one.tag != SETTLEMENT_TAG
+            and _any(world, one.symbol).quote == world.engine.assets.cash
         ),
         Decimal(0),
     )
@@ -145,25 +148,54 @@ def _market(world: World, symbol: str) -> dict[str, Any]:
         shown |= _docs_market(world, symbol)
     if spelling is not Spelling.DOCS:
         shown |= _gitbook_market(world, symbol)
-    expiry = world.markets[symbol].expiry
-    if expiry is not None:
-        shown["expiry"] = expiry
+    market = world.markets[symbol]
+    if market.expiry is not None:
+        shown["expiry"] = market.expiry
+    if market.settlement is not None:
+        shown["settlement"] = _settlement(world, symbol, market.settlement)
     return shown
 
 
-def _docs_market(world: World, symbol: str) -> dict[str, Any]:
+def _settlement(world: World, symbol: str, settlement: Settlement) -> dict[str, Any]:
+    """What an outcome's share pays if it comes true, and what it was paid once that is known."""
+    paid = world.paid.get(symbol)
     instrument = world.instrument(symbol)
-    base = symbol.partition("-")[0]
+    return {
+        "event": settlement.event,
+        "outcome": settlement.outcome,
+        "outcomes": settlement.outcomes,
+        "pays": "1",
+        "paid": None if paid is None else shapes.money(instrument.price(paid)),
+    }
+
+
+def _kind(market: SimMarket, perpetual: str) -> str:
+    if market.settlement is not None:
+        return "outcome"
+    if market.spot:
+        return "spot"
+    return "future" if market.expiry else perpetual
+
+
+def _status(world: World, symbol: str) -> str:
+    if symbol in world.paid:
+        return "settled"
+    return "active" if world.engine.tradable(symbol) else "halted"
+
+
+def _docs_market(world: World, symbol: str) -> dict[str, Any]:
+    instrument, market = world.instrument(symbol), world.markets[symbol]
+    margined = market.settlement is None and not market.spot
     return {
         "id": symbol,
         "symbol": symbol,
-        "marketType": "future" if world.markets[symbol].expiry else "perp",
-        "baseSymbol": base,
-        "quoteSymbol": "USDC",
+        "marketType": _kind(market, "perp"),
+        "baseSymbol": instrument.base or None,
+        "quoteSymbol": instrument.quote,
         "markPrice": shapes.money_or_none(world.mark(symbol)),
         "priceDecimals": _decimals(instrument.tick_size),
         "sizeDecimals": _decimals(instrument.lot_size),
-        "indexMarketId": f"{base}-USDC-SPOT",
+        "indexMarketId": f"{instrument.base}-USDC-SPOT" if margined else None,
     }
 
 
@@ -173,13 +205,13 @@ def _gitbook_market(world: World, symbol: str) -> dict[str, Any]:
     low, high = world.band(symbol)
     return {
         "marketId": symbol,
-        "type": "future" if world.markets[symbol].expiry else "perpetual",
-        "base": symbol.partition("-")[0],
-        "quote": "USDC",
+        "type": _kind(world.markets[symbol], "perpetual"),
+        "base": instrument.base or None,
+        "quote": instrument.quote,
         "tickSize": format(instrument.tick_size, "f"),
         "stepSize": format(instrument.lot_size, "f"),
         "minQuantity": format(instrument.quantity(instrument.min_lots), "f"),
-        "tradingStatus": "active" if world.engine.tradable(symbol) else "halted",
+        "tradingStatus": _status(world, symbol),
         "priceBandLow": shapes.money_or_none(low),
         "priceBandHigh": shapes.money_or_none(high),
         "makerFeeBps": shapes.money(instrument.maker_fee_bps),

@@ -141,6 +141,7 @@ def rejection(report: OrderReport) -> Rejection:
 
 
 def _submit(world: World, call: Call, request: OrderRequest) -> Answer:
+    world.arrive(call.site, call.account, request)
     report = world.engine.submit(call.account, request)
     unfilled_fok = (
         report.reason is RejectReason.NOT_FILLED and request.time_in_force is _FOK

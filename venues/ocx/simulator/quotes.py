@@ -71,10 +71,13 @@ def _show(world: World, call: Call, raw: Sequence[Any], *, replaces: bool) -> An
     refused = [entry for entry in ladder.entries if isinstance(entry, ApiError)]
     if refused and world.settings.bulk.reject_mode is RejectMode.BATCH:
         _refuse(world, call, ladder, refused[0])
+    requests = [entry for entry in ladder.entries if isinstance(entry, OrderRequest)]
+    for request in requests:
+        world.arrive(call.site, call.account, request)
     report = world.engine.replace(
         call.account,
         ladder.symbol,
-        [entry for entry in ladder.entries if isinstance(entry, OrderRequest)],
+        requests,
         tag=ladder.quote_id,
         keep=not ladder.replaces,
         cancel_scope=world.settings.bulk.cancel_scope,

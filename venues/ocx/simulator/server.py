@@ -15,6 +15,8 @@ from venues.ocx.simulator import account, market_data, orders, quotes, sign_in
 from venues.ocx.simulator.counterflow import with_replay
 from venues.ocx.simulator.display import OcxDisplay
 from venues.ocx.simulator.gateway import Gateway
+from venues.ocx.simulator.linked import LinkedCrowds
+from venues.ocx.simulator.outcomes import OutcomeLevers
 from venues.ocx.simulator.settings import SimulatorSettings
 from venues.ocx.simulator.streams import StreamDesk
 from venues.ocx.simulator.world import World
@@ -22,6 +24,7 @@ from venues.simulation.control import Control
 from venues.simulation.engine import Engine
 from venues.simulation.faultfile import read_faults
 from venues.simulation.faults import FaultPlan
+from venues.simulation.lever import register
 from venues.simulation.pump import Pump
 
 _TABLES = (market_data.ROUTES, orders.ROUTES, quotes.ROUTES, account.ROUTES, sign_in.ROUTES)
@@ -46,7 +49,10 @@ class OcxSimulator:
         now_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         self.world = World(settings, now_ns=now_ns, random=random, engine=engine)
-        self.pump = Pump(self.world, settings.markets, random, settings.steps_per_s)
+        linked = LinkedCrowds(self.world, random)
+        self.pump = Pump(
+            self.world, settings.markets, random, settings.steps_per_s, linked=linked.flow
+        )
         self._host = host
         self._port = port
         self._stack = AsyncExitStack()
@@ -105,6 +111,7 @@ class OcxSimulator:
         router.add_route("GET", "/perps/stream/events", streams.events)
         if self.world.settings.control:
             Control(self.world, self.pump, OcxDisplay(self.world)).register(router)
+            register(router, OutcomeLevers(self.world).table())
         router.add_route("*", "/{tail:.*}", gateway.missing)
         return application
 

@@ -9,6 +9,7 @@ from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
 
+from desk.instrument import Settlement
 from desk.units import NS_PER_S
 from venues.simulation.counterflow import FlowKind as FlowKind  # noqa: PLC0414 - offered here
 from venues.simulation.orders import CancelScope, OnReject, RejectMode
@@ -66,8 +67,9 @@ class ResetUnit(StrEnum):
 class SeedAccount:
     """An account that exists from the start.
 
-    Money is USDC. Without a key secret it can only sign in, without a wallet address only use
-    the key. `rate_per_minute` None means the venue's default tier.
+    Money is USDC; `spot` is what its spot bucket holds of each currency. Without a key secret it
+    can only sign in, without a wallet address only use the key. `rate_per_minute` None means the
+    venue's default tier.
     """
 
     name: str
@@ -76,14 +78,18 @@ class SeedAccount:
     wallet_address: str | None = None
     perps_collateral: Decimal = Decimal(100_000)
     wallet: Decimal = Decimal(0)
+    spot: Mapping[str, Decimal] = field(default_factory=dict)
     rate_per_minute: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SimMarket:
-    """One perpetual to list: prices in USDC, `lot` and minimum quantity in base units.
+    """One market to list: prices in quote currency, `lot` and minimum quantity in base units.
 
-    `regime` names a regime of the synthetic flow. `expiry` (ISO date) makes it a dated future.
+    It is a perpetual unless `expiry` (ISO date) makes it a dated future, `settlement` the market of
+    one outcome (`price` is then what the outcome is thought to be worth, between 0 and 1), or
+    `spot` a pair of currencies. `base` is what its symbol begins with unless given. `regime` names
+    a regime of the synthetic flow.
     """
 
     symbol: str
@@ -97,6 +103,17 @@ class SimMarket:
     band_low: Decimal | None = None
     band_high: Decimal | None = None
     expiry: str | None = None
+    base: str = ""
+    quote: str = "USDC"
+    spot: bool = False
+    settlement: Settlement | None = None
+
+    @property
+    def currencies(self) -> tuple[str, str]:
+        """Base and quote; an outcome's shares are no currency."""
+        if self.settlement is not None:
+            return "", self.quote
+        return self.base or self.symbol.partition("-")[0], self.quote
 
 
 DEFAULT_MARKETS = (

@@ -10,6 +10,7 @@ from desk.instrument import Instrument
 from desk.units import Level
 from venues.simulation.clock import iso_ms
 from venues.simulation.orders import Order, OrderReport, OrderStatus
+from venues.simulation.settlement import SETTLEMENT_TAG
 from venues.simulation.views import AccountTrade, BalanceView, PositionView, PublicTrade
 
 _CENT = Decimal("0.00000001")
@@ -101,6 +102,9 @@ def stream_trade(instrument: Instrument, trade: AccountTrade, *, ids: bool) -> d
         "liquidity": trade.liquidity.value,
         "createdAt": iso_ms(trade.at_ms),
     }
+    if trade.tag == SETTLEMENT_TAG:
+        # Nothing is charged for it, which no fee tier says.
+        shown["fee"] = money(trade.fee)
     if ids:
         shown |= _trade_ids(trade)
     return shown

@@ -3,14 +3,15 @@
 Everything here is synchronous, so one handler call is one indivisible step.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from random import Random
 
 from desk.instrument import Instrument
-from desk.units import NS_PER_S, Side
+from desk.units import NS_PER_S, Side, Ticks
 from venues.ocx.simulator.answers import ApiError, unknown_market
 from venues.ocx.simulator.credentials import Doorkeeper
+from venues.ocx.simulator.listing import check_events, rules_of
 from venues.ocx.simulator.ratelimit import RateLimiter
 from venues.ocx.simulator.sessions import Nonces, Sessions
 from venues.ocx.simulator.settings import SimMarket, SimulatorSettings
@@ -20,8 +21,9 @@ from venues.simulation.engine import Engine
 from venues.simulation.events import Event, PositionChanged, Trade
 from venues.simulation.faults import Fault, FaultKind, FaultPlan, Site
 from venues.simulation.hand import CROWD, crowd_trade, fill_first
-from venues.simulation.orders import Order, OrderReport
-from venues.simulation.rules import EngineRules, MarketRules
+from venues.simulation.leg_faults import arrive
+from venues.simulation.orders import Order, OrderReport, OrderRequest
+from venues.simulation.rules import EngineRules
 from venues.simulation.tape import Tape
 from venues.simulation.untold import Untold
 
@@ -51,6 +53,8 @@ class World:
         self.untold = Untold(self.engine, self.faults, self.accounts)
         self.markets: dict[str, SimMarket] = {}
         self.expired: set[str] = set()
+        self.paid: dict[str, Ticks] = {}
+        """What a share of each settled outcome was paid."""
         self.tapes: dict[str, Tape] = {}
         self.versions: dict[str, int] = {}
         self._held_until_ns: dict[str, int] = {}
@@ -60,10 +64,13 @@ class World:
         self.untold.open()
         self.engine.subscribe(self._on_event)
         self.engine.open_account(CROWD, Decimal(0), house=True)
+        check_events(self.settings.markets)
         for market in self.settings.markets:
             self._list(market)
         for seed in self.settings.accounts:
             self.engine.open_account(seed.name, seed.perps_collateral, wallet=seed.wallet)
+            for currency, amount in seed.spot.items():
+                self.engine.assets.deposit(seed.name, currency, amount)
             user = self.users.add_user(
                 seed.name,
                 wallet_address=seed.wallet_address,
@@ -93,7 +100,7 @@ class World:
         return self.engine.market_rules(symbol).instrument
 
     def listed(self) -> list[str]:
-        """Markets that have not expired."""
+        """Markets that have not expired; outcomes stay when they are settled."""
         return [symbol for symbol in self.markets if symbol not in self.expired]
 
     def accounts(self) -> list[str]:
@@ -101,13 +108,20 @@ class World:
         return self.users.accounts()
 
     def expire(self, symbol: str) -> None:
-        """End a market: it settles and leaves the lists."""
+        """End a market: it settles at its mark and leaves the lists."""
         self.instrument(symbol)
-        self.engine.expire(symbol)
+        self.engine.settlements.at_mark(symbol)
         self.expired.add(symbol)
 
+    def settle(self, paid: Mapping[str, Ticks]) -> None:
+        """End outcomes, as one step, with what a share of each is paid."""
+        self.engine.settlements.at(paid)
+        self.paid.update(paid)
+
     def mark(self, symbol: str) -> Decimal | None:
-        """The mark as clients are shown it."""
+        """The mark as clients are shown it; what is settled has none."""
+        if symbol in self.paid:
+            return None
         if self.faults.active(FaultKind.MARK_MISSING, Site(market=symbol)) is not None:
             return None
         return self.engine.mark(symbol)
@@ -136,6 +150,10 @@ class World:
         until = self._held_until_ns.get(account)
         return until is not None and self.clock.now_ns() < until
 
+    def arrive(self, site: Site, account: str, request: OrderRequest) -> None:
+        """Let an order meet the faults of its leg, before it is placed."""
+        arrive(self.engine, self.faults, site, account, request)
+
     def crowd_trade(self, symbol: str, side: Side, lots: int, price: int | None) -> OrderReport:
         """The crowd takes liquidity: at most so many lots, down to a price if one is given."""
         return crowd_trade(self.engine, symbol, side, lots, price)
@@ -146,30 +164,7 @@ class World:
         fill_first(self.engine, account, orders, fault.fraction)
 
     def _list(self, market: SimMarket) -> None:
-        money = self.settings.money
-        instrument = Instrument(
-            venue="ocx",
-            symbol=market.symbol,
-            tick_size=market.tick,
-            lot_size=market.lot,
-            min_lots=market.min_lots,
-            maker_fee_bps=money.maker_bps,
-            taker_fee_bps=money.taker_bps,
-            band_low=_ticks(market.band_low, market.tick),
-            band_high=_ticks(market.band_high, market.tick),
-        )
-        self.engine.add_market(
-            MarketRules(
-                instrument=instrument,
-                index_price=market.price,
-                funding_interval_ms=money.funding_interval_ms,
-                funding_cap_bps=money.funding_cap_bps,
-                initial_margin=money.initial_margin,
-                maintenance_margin=money.maintenance_margin,
-                self_trade=money.self_trade,
-                mark=money.mark,
-            )
-        )
+        self.engine.add_market(rules_of(market, self.settings.money))
         self.markets[market.symbol] = market
         self.tapes[market.symbol] = Tape()
 
@@ -192,7 +187,3 @@ class World:
     def _skew_s(self) -> float:
         fault = self.faults.active(FaultKind.CLOCK_SKEW, Site())
         return 0.0 if fault is None else fault.skew_s
-
-
-def _ticks(price: Decimal | None, tick: Decimal) -> int | None:
-    return None if price is None else int(price / tick)
