@@ -33,6 +33,7 @@ from desk.ports import (
     Venue,
 )
 from desk.quoting.parameters import QuoteParameters
+from desk.rate_ports import RequestPurse
 from desk.records import Kill, LedgerFacts, LedgerRecord, OrderSent
 from desk.risk.limits import RiskLimits
 from infra.clock import SystemClock
@@ -236,6 +237,11 @@ class TimedVenue:
     def requests(self) -> int:
         """The venue's."""
         return self._venue.requests
+
+    @property
+    def purse(self) -> RequestPurse | None:
+        """The venue's."""
+        return self._venue.purse
 
     async def run(self) -> None:
         """The venue's."""

@@ -22,6 +22,12 @@ FLATTEN_ABANDONED: Final = "flatten ended: abandoned"
 HEDGE_STOPPED: Final = "hedge stopped"
 """Last step of a hedge that was given back in good order; its position stays by design."""
 
+SET_STARTED: Final = "arbitrage started"
+"""First step, at each of its legs, of a set's life."""
+
+SET_STOPPED: Final = "arbitrage stopped"
+"""Last step, at each of its legs, of a set that ended in good order; complete sets stay held."""
+
 
 class FindingKind(StrEnum):
     """What the guardian may find; `FOREIGN` is only shown, `BLIND` is that it could not look."""
@@ -33,7 +39,7 @@ class FindingKind(StrEnum):
     BLIND = "blind"
 
 
-_LEFT_BY_NAME: Final = frozenset({FLATTEN_ABANDONED, HEDGE_STOPPED})
+_LEFT_BY_NAME: Final = frozenset({FLATTEN_ABANDONED, HEDGE_STOPPED, SET_STOPPED})
 
 # A laggard is told when it lasts, orders of others never.
 _AT_ONCE: Final = frozenset({FindingKind.ORDERS, FindingKind.EXPOSURE, FindingKind.BLIND})
@@ -52,13 +58,15 @@ class BookedExposure:
     """What the ledger says of one market: signed base units, and how its last life ended.
 
     `last_step` is the newest step of its life as recorded, "" when there is none. `hedges` is the
-    market whose inventory is hedged here, None when it is no hedge.
+    market whose inventory is hedged here, None when it is no hedge. `arbitrage` is the workflow of
+    the set that has it as a leg, "" when it is none.
     """
 
     market: MarketId
     quantity: Decimal
     last_step: str = ""
     hedges: MarketId | None = None
+    arbitrage: str = ""
 
     @property
     def kept(self) -> bool:

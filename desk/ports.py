@@ -23,6 +23,7 @@ from desk.orders import (
     VenuePosition,
 )
 from desk.payments import Payment, PaymentKind
+from desk.rate_ports import RequestPurse
 from desk.records import ControlDecision, HedgeObligation, Kill, LedgerFacts, LedgerRecord
 from desk.risk.approval import Approved
 from desk.sources import Source, SourceView
@@ -205,6 +206,10 @@ class Venue(Protocol):
         streams. The difference over a call is what it cost, at most: others may read meanwhile.
         """
 
+    @property
+    def purse(self) -> RequestPurse | None:
+        """Its part of the rate budget that the fleet shares; None where it has one of its own."""
+
     async def run(self) -> None:
         """Hold shared streams, sessions and budgets until cancelled; never ends by an error."""
 
@@ -331,6 +336,11 @@ class LedgerReader(Protocol):
 
     async def book_fills(self, market: MarketId, fills: Sequence[Fill]) -> int:
         """Book fills not yet booked (unique by venue, account, trade id); how many were new."""
+
+    async def recorded_orders(
+        self, market: MarketId, client_order_ids: Collection[str]
+    ) -> frozenset[str]:
+        """Which of these orders are on record, be it as sent, answered or ended."""
 
     async def end_orders(self, market: MarketId, epoch: int, how: str, at_ms: int) -> int:
         """Record that nothing of this epoch and older ones rests; how many orders had no end."""

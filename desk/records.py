@@ -5,6 +5,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Final, TypeAlias
 
+from desk.arbitrage_records import TradeFired
 from desk.identity import MarketId
 from desk.orders import Fill, OutcomeKind
 from desk.units import Lots, Side, Ticks
@@ -139,7 +140,14 @@ class KillAnswer:
 
 
 LedgerRecord: TypeAlias = (
-    OrderSent | OrderAnswered | OrderEnded | FillSeen | EquityMark | ControlDecision | KillAnswer
+    OrderSent
+    | OrderAnswered
+    | OrderEnded
+    | FillSeen
+    | EquityMark
+    | ControlDecision
+    | KillAnswer
+    | TradeFired
 )
 
 

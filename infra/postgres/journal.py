@@ -10,6 +10,7 @@ from typing import Final, TypeVar
 from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from desk.arbitrage_records import TradeFired
 from desk.identity import MarketId
 from desk.records import (
     ControlDecision,
@@ -21,6 +22,7 @@ from desk.records import (
     OrderEnded,
     OrderSent,
 )
+from infra.postgres.arbitrage_trades import write_trades
 from infra.postgres.booking import book_fills
 from infra.postgres.control import place
 from infra.postgres.rows import (
@@ -168,6 +170,7 @@ async def write_batch(connection: AsyncConnection, batch: Sequence[LedgerRecord]
     await _write(connection, EQUITY, equity_columns(_of(EquityMark, batch)))
     await _write(connection, DECISIONS, decision_columns(_of(ControlDecision, batch)))
     await _write(connection, KILL_ANSWERS, answer_columns(_of(KillAnswer, batch)))
+    await write_trades(connection, _of(TradeFired, batch))
 
 
 async def end_orders(

@@ -17,8 +17,8 @@ from infra.postgres.engine import Database
 from infra.postgres.tables import RESTING
 from infra.postgres.times import to_ms
 
-# The newest epoch says whether a hedge holds the market; the hedge's life is recorded at the
-# market whose inventory it hedges.
+# The newest epoch says whether a hedge or a set holds the market; a hedge's life is recorded at the
+# market whose inventory it hedges, that of a set at each of its legs.
 _EXPOSURES: Final = text("""
 WITH asked AS (
     SELECT unnest(CAST(:symbols AS text[])) AS symbol
@@ -27,12 +27,16 @@ WITH asked AS (
 )
 SELECT a.symbol, COALESCE(p.quantity, 0) AS quantity,
        h.source_venue, h.source_account, h.source_symbol,
+       CASE WHEN newest.owner LIKE 'arbitrage/%'
+           THEN 'arbitrage/' || split_part(newest.owner, '/', 2) ELSE ''
+       END AS arbitrage,
        COALESCE((
            SELECT d.kind FROM control_decisions d
            WHERE d.venue = COALESCE(h.source_venue, :venue)
                AND d.account = COALESCE(h.source_account, :account)
                AND d.symbol = COALESCE(h.source_symbol, a.symbol)
                AND CASE
+                   WHEN newest.owner LIKE 'arbitrage/%' THEN d.kind LIKE 'arbitrage st%'
                    WHEN h.id IS NULL THEN d.kind LIKE '%->%' OR d.kind LIKE 'flatten %'
                    ELSE d.kind LIKE 'hedge st%'
                END
@@ -130,6 +134,7 @@ class PostgresOwnership:
                     if row.source_symbol
                     else None
                 ),
+                arbitrage=row.arbitrage,
             )
             for row in await self._database.transaction(read)
         )

@@ -4,7 +4,7 @@ The rule: facts that cannot be exact (a fill of an unknown instrument, a lot tha
 the position) are refused, never estimated.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -46,6 +46,12 @@ SELECT trade_id, side, price_ticks, lots, liquidity, fee, fee_estimated, traded_
 FROM fills
 WHERE venue = :venue AND account = :account AND symbol = :symbol AND traded_at >= :since
 ORDER BY traded_at, id
+""")
+
+RECORDED: Final = text("""
+SELECT client_order_id FROM orders
+WHERE venue = :venue AND account = :account AND symbol = :symbol
+    AND client_order_id = ANY(CAST(:client_order_ids AS text[]))
 """)
 
 _EQUITY: Final = text("""
@@ -125,6 +131,13 @@ class PostgresLedger:
             raise ValueError(f"fills: {strangers[:3]} are not of {market.path}")
         heard = [FillSeen(market=market, fill=fill) for fill in fills]
         return await self._database.transaction(lambda c: booking.book_fills(c, heard))
+
+    async def recorded_orders(
+        self, market: MarketId, client_order_ids: Collection[str]
+    ) -> frozenset[str]:
+        """Which of these orders are on record, be it as sent, answered or ended."""
+        rows = await self._rows(RECORDED, market, {"client_order_ids": list(client_order_ids)})
+        return frozenset(row.client_order_id for row in rows)
 
     async def end_orders(self, market: MarketId, epoch: int, how: str, at_ms: int) -> int:
         """Record that nothing of this epoch and older ones rests; how many orders had no end."""

@@ -8,17 +8,17 @@ import asyncio
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from alembic import command
-from alembic.config import Config
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from desk.errors import ConfigurationFault, Unavailable
+from infra.postgres.arbitrage_tables import ledger
 from infra.postgres.engine import TROUBLES, open_engine, sentence, sqlstate
-from infra.postgres.folds import ledger
+
+if TYPE_CHECKING:  # loaded where it is used: most commands do without, and start sooner
+    from alembic.config import Config
 
 # Not structlog: where nobody set logging up, in most commands, stdout is for data alone.
 _log = logging.getLogger(__name__)
@@ -101,6 +101,8 @@ async def _lock(connection: AsyncConnection) -> None:
 
 
 def _move(connection: Connection, revision: str) -> None:
+    from alembic import command  # noqa: PLC0415
+
     settings = _settings(connection)
     found = _check(connection, settings)
     if revision == "head":
@@ -122,7 +124,7 @@ def _require_head(connection: Connection) -> None:
         )
 
 
-def _check(connection: Connection, settings: Config) -> str | None:
+def _check(connection: Connection, settings: "Config") -> str | None:
     server = int(connection.execute(text("SHOW server_version_num")).scalar_one())
     found = _revision(connection)
     fault = version_fault(server, found, _known(settings)) or _foreign_tables(connection, found)
@@ -154,12 +156,16 @@ def _foreign_tables(connection: Connection, found: str | None) -> str | None:
     return f"database: already has a table '{taken}' of another program; use an empty database"
 
 
-def _known(settings: Config) -> tuple[str, ...]:
+def _known(settings: "Config") -> tuple[str, ...]:
+    from alembic.script import ScriptDirectory  # noqa: PLC0415
+
     scripts = ScriptDirectory.from_config(settings)
     return tuple(script.revision for script in scripts.walk_revisions())
 
 
-def _settings(connection: Connection) -> Config:
+def _settings(connection: Connection) -> "Config":
+    from alembic.config import Config  # noqa: PLC0415
+
     settings = Config()
     folder = str(Path(__file__).parent / "migrations")
     settings.set_main_option("script_location", folder.replace("%", "%%"))

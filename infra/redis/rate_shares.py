@@ -27,7 +27,7 @@ class RedisRateShares:
 
     def __init__(self, redis: Redis, *, fleet: str) -> None:
         self._prefix = f"flotilla:{fleet}:rate"
-        self._draw = redis.register_script(source("rate_draw"))
+        self._draw = redis.register_script(source("rate_bucket", "rate_draw"))
         self._pause = redis.register_script(source("rate_pause"))
 
     async def draw(

@@ -3,6 +3,7 @@
 from importlib.resources import files
 
 
-def source(name: str) -> str:
-    """Text of `NAME.lua`."""
-    return files(__name__).joinpath(f"{name}.lua").read_text(encoding="utf-8")
+def source(*names: str) -> str:
+    """Text of `NAME.lua`, what it is built on first."""
+    folder = files(__name__)
+    return "".join(folder.joinpath(f"{name}.lua").read_text(encoding="utf-8") for name in names)

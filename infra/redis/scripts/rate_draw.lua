@@ -1,23 +1,17 @@
--- Draw from a rate bucket. KEYS: bucket, pause, beginning. ARGV: capacity, reserved, window_ms,
--- part_ms, settle_ms, cancels, orders, spent, used, generation, then stamp and count of tokens
--- given back, two by two. The bucket counts draws by the part of time they fell in; a part counts
--- until a whole window after its end. The beginning says since when the bucket knows (microseconds,
--- its generation) and what it was told of the time before.
+-- Draw from a rate bucket (rate_bucket.lua). KEYS: bucket, pause, beginning. ARGV: capacity,
+-- reserved, window_ms, part_ms, settle_ms, cancels, orders, spent, used, generation, then stamp and
+-- count of tokens given back, two by two.
 -- Answers cancels, orders, their waits, the pause (ms), stamp, and generation.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local capacity, reserved = tonumber(ARGV[1]), tonumber(ARGV[2])
-local window, part, settle = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+local told_law = table.concat(ARGV, ' ', 1, 5)
+local law = bucket_law(told_law)
 local cancels_wanted, orders_wanted = tonumber(ARGV[6]), tonumber(ARGV[7])
 local spent, before = tonumber(ARGV[8]), tonumber(ARGV[9])
 
-local born = tonumber(redis.call('HGET', KEYS[3], 'at') or '0')
-if born == 0 or born / 1000 > now + 1 then
-    born = time[1] * 1000000 + time[2]
-    redis.call('DEL', KEYS[3])
-    redis.call('HSET', KEYS[3], 'at', string.format('%.0f', born))
-end
+local born = bucket_born(KEYS[3], time)
 local age = now - math.floor(born / 1000)
+redis.call('HSET', KEYS[3], 'law', told_law)
 
 if tonumber(ARGV[10]) ~= born then
     -- What is given back was drawn from a bucket that is no more, and is missing in `used`.
@@ -32,47 +26,27 @@ else
     end
 end
 
-local used, parts = 0, {}
-local kept = redis.call('HGETALL', KEYS[1])
-for i = 1, #kept, 2 do
-    local back, count = kept[i] + part + window, tonumber(kept[i + 1])
-    if back <= now or count == 0 then
-        redis.call('HDEL', KEYS[1], kept[i])
-    else
-        used = used + count
-        parts[#parts + 1] = { back, count }
-    end
-end
-
--- Some who used tokens before may be silent for good: at least half is taken for used.
-local presumed = 0
-if settle > 0 and age < window then
-    local told = tonumber(redis.call('HGET', KEYS[3], 'told') or '0')
-    presumed = math.max(0, math.floor((capacity - reserved) / 2) - told)
-end
-
-local paused = math.max(0, redis.call('PTTL', KEYS[2]))
-local closed = math.max(paused, settle - age)
+local used, parts = bucket_used(KEYS[1], law, now)
+local presumed = bucket_presumed(KEYS[3], law, age)
+local paused, closed = bucket_closed(KEYS[2], law, age)
 used = used + spent
-local cancels = math.min(cancels_wanted, math.max(0, capacity - used))
+local cancels = math.min(cancels_wanted, math.max(0, law.capacity - used))
 used = used + cancels
-local orders = math.min(orders_wanted, math.max(0, capacity - reserved - presumed - used))
+local orders = math.min(orders_wanted, math.max(0, law.capacity - law.reserved - presumed - used))
 if closed > 0 then
     orders = 0
 end
 used = used + orders
 
-local stamp = now - now % part
 local drawn = spent + cancels + orders
+local stamp = bucket_count(KEYS[1], law, now, drawn)
 if drawn > 0 then
-    redis.call('HINCRBY', KEYS[1], string.format('%.0f', stamp), drawn)
-    redis.call('PEXPIRE', KEYS[1], window + 2 * part)
-    parts[#parts + 1] = { stamp + part + window, drawn }
+    parts[#parts + 1] = { stamp + law.part + law.window, drawn }
 end
 
 table.sort(parts, function(a, b) return a[1] < b[1] end)
 local function wait(keep)
-    local missing = used + 1 + keep - capacity
+    local missing = used + 1 + keep - law.capacity
     if missing <= 0 then
         return 0
     end
@@ -82,7 +56,7 @@ local function wait(keep)
             return math.max(1, one[1] - now)
         end
     end
-    return window
+    return law.window
 end
 
 local cancels_wait, orders_wait = 0, 0
@@ -90,7 +64,7 @@ if cancels < cancels_wanted then
     cancels_wait = math.max(1, wait(0))
 end
 if orders < orders_wanted then
-    local presumption = math.min(wait(reserved + presumed), math.max(0, window - age))
-    orders_wait = math.max(1, closed, wait(reserved), presumption)
+    local presumption = math.min(wait(law.reserved + presumed), math.max(0, law.window - age))
+    orders_wait = math.max(1, closed, wait(law.reserved), presumption)
 end
 return { cancels, orders, cancels_wait, orders_wait, paused, stamp, born }
