@@ -20,6 +20,7 @@ from desk.instrument import Instrument
 from desk.ports import Venue
 from desk.records import Kill, KillAnswer, KillEffect, KillStage
 from desk.units import NS_PER_MS, NS_PER_S
+from quoting.arbitrage.firing import CLAIM_MS
 from quoting.clearing import ClearReport, clear
 
 _GATE_S: Final = 6.0
@@ -35,6 +36,10 @@ _VENUE_S: Final = 8.0
 
 # Owners that add no risk: they cancel, verify or reduce, and hedges look at kills by themselves.
 _QUOTES_NOTHING: Final = ("flatten/", "stand-down/", "clear/", "hedge/")
+
+# A set fires what it claimed before the kill was on the board, where no claim is granted any more.
+_SET: Final = "arbitrage/"
+_FIRES_WITHIN_NS: Final = (CLAIM_MS + 1_000) * NS_PER_MS
 
 
 def answered(kill: Kill, stages: Sequence[StageSeen] | None) -> bool:
@@ -68,6 +73,7 @@ class Answering:
         self._unverified = ""
         self._keyless = 0
         self._nobody_since_ns: int | None = None
+        self._on_board_since_ns: int | None = None
 
     async def run(self) -> MarketAnswer:
         """Answer, and record what was seen. Never raises for what services and venues do."""
@@ -149,7 +155,21 @@ class Answering:
         self._nobody_since_ns = None
         if owner.startswith(_QUOTES_NOTHING):
             return f"{owner.partition('/')[0]} holds the lease, which adds no risk", ""
+        if owner.startswith(_SET):
+            return await self._set(owner)
         return "", f"{owner} holds the lease and has not said that it stopped"
+
+    async def _set(self, owner: str) -> tuple[str, str]:
+        """The same of a market that a set holds: it goes on taking off what is owed."""
+        if self._kill.at_ms not in await self._ports.board.named(self._kill.scope):
+            self._on_board_since_ns = None
+            return "", f"{owner} holds the lease, and the kill is not on the board yet"
+        now_ns = self._ports.clock.monotonic_ns()
+        # Not since the kill was said: the board may have been told much later.
+        self._on_board_since_ns = self._on_board_since_ns or now_ns
+        if now_ns - self._on_board_since_ns < _FIRES_WITHIN_NS:
+            return "", f"{owner} holds the lease, and may fire what it claimed before the kill"
+        return f"{owner} holds the lease; no claim is granted and none from before lives", ""
 
     def _ran_out(self) -> bool:
         """Whether no lease can be older than the kill, or than the first look that found none."""

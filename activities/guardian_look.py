@@ -170,8 +170,8 @@ class Look:
     async def _exposure(self) -> tuple[list[Finding], set[MarketId]]:
         """Positions that nobody owns and nobody left on purpose; and markets with an owner."""
         booked = await self._booked(await self._venue.account.held())
-        hedges = {one.market: one.hedges for one in booked if one.hedges}
-        owners = await self._owners([one.market for one in booked], hedges)
+        others = {one.market: self._other(one) for one in booked}
+        owners = await self._owners([one.market for one in booked], others)
         owned = {market for market, owner in owners.items() if owner.owned}
         lone = [one.market for one in booked if one.market not in owned]
         if not lone:
@@ -191,7 +191,7 @@ class Look:
         lots = (await self._venue.account.position(instrument)).lots
         seen = Ownership(market=market, held=instrument.quantity(lots), booked=booked)
         found = judge(seen, self._now_ms())
-        if found and (await self._owner(market, booked.hedges)).owned:
+        if found and (await self._owner(market, self._other(booked))).owned:
             return ()
         return found
 
@@ -201,11 +201,17 @@ class Look:
 
     # --- owners ------------------------------------------------------------------------------
 
-    async def _owner(self, market: MarketId, hedges: MarketId | None = None) -> Ownership:
-        return (await self._owners([market], {market: hedges} if hedges else {}))[market]
+    def _other(self, booked: BookedExposure) -> str:
+        """Id of the workflow that may own a market and is not called by its path, "" for none."""
+        if booked.hedges is not None:
+            return f"{self._request.hedge}{booked.hedges.path}"
+        return booked.arbitrage
+
+    async def _owner(self, market: MarketId, other: str = "") -> Ownership:
+        return (await self._owners([market], {market: other}))[market]
 
     async def _owners(
-        self, markets: Sequence[MarketId], hedges: Mapping[MarketId, MarketId] | None = None
+        self, markets: Sequence[MarketId], others: Mapping[MarketId, str] | None = None
     ) -> Mapping[MarketId, Ownership]:
         """Who holds each market: a lease, or else a running workflow."""
         try:
@@ -216,19 +222,16 @@ class Look:
         found = {}
         for market in markets:
             lease = None if leases is None else leases.get(market, "")
-            workflow = "" if lease else await self._workflow(market, (hedges or {}).get(market))
+            workflow = "" if lease else await self._workflow(market, (others or {}).get(market, ""))
             found[market] = Ownership(market=market, lease=lease, workflow=workflow)
         return found
 
-    async def _workflow(self, market: MarketId, hedges: MarketId | None) -> str:
+    async def _workflow(self, market: MarketId, other: str) -> str:
         """Id of the running workflow that owns a market, "" when there is none."""
         candidates = [f"{beginning}{market.path}" for beginning in self._request.owners]
-        if hedges is not None:
-            candidates.append(f"{self._request.hedge}{hedges.path}")
-        if self._request.drill:
-            candidates.append(self._request.drill)
+        candidates += (other, self._request.drill)
         for candidate in candidates:
-            if await self._runs(candidate):
+            if candidate and await self._runs(candidate):
                 return candidate
         return ""
 

@@ -19,6 +19,7 @@ from activities.hedge_messages import (
     WatchHedgeInput,
 )
 from activities.hedge_watch import HedgeWatch, cannot_hedge, why_killed, why_not_ours
+from activities.held_by_set import why_a_sets
 from activities.listing import traded
 from activities.ports import ActivityPorts
 from activities.recovery import next_epoch
@@ -56,6 +57,8 @@ class HedgeActivities:
                 raise ConfigurationFault(cannot_hedge(plan.hedge))
             if problems := _problems(request, instrument):
                 raise ConfigurationFault("; ".join(problems))
+            if why := await why_a_sets(self._ports, plan.hedge):
+                raise ConfigurationFault(f"hedge_symbol: {why}")
             epoch = await next_epoch(self._ports, plan.hedge, plan.owner, request.run_id)
             await self._claim(request, epoch)
             try:
@@ -187,8 +190,8 @@ class HedgeActivities:
             beat()
             await asyncio.sleep(_LEASE_LOOK_S)
         raise ConfigurationFault(
-            f"hedge: {plan.hedge.path} is held by somebody else, who quotes or hedges there; "
-            "stop that first, or hedge on another market"
+            f"hedge: {plan.hedge.path} is held by somebody else, who quotes, hedges or trades a "
+            "set there; stop that first, or hedge on another market"
         )
 
     async def _market(self, market: MarketId) -> tuple[Venue, Instrument]:
@@ -212,11 +215,12 @@ def _problems(request: OpenHedgeInput, instrument: Instrument) -> list[str]:
 
 
 def _unsent(request: HedgeSliceInput, position: Lots, outcome: str) -> HedgeSliceReport:
+    """Its id is kept, whatever moved the position: an attempt that died may have sent it."""
     return HedgeSliceReport(
         step=request.step,
         position_before=request.position,
         position_after=position,
         sent_lots=0,
         outcome=outcome,
-        spent=position != request.position,
+        spent=False,
     )

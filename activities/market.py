@@ -13,6 +13,7 @@ from activities.beating import beat, beating
 from activities.break_gate import keep_gates
 from activities.deciding import keep_decision
 from activities.failures import as_application_errors
+from activities.held_by_set import why_a_sets
 from activities.listing import chosen, listed
 from activities.market_day import recall_latches
 from activities.messages import (
@@ -66,6 +67,8 @@ class MarketActivities:
                 )
             if problems := _problems(request, instrument):
                 raise ConfigurationFault("; ".join(problems))
+            if why := await why_a_sets(self._ports, request.market):
+                raise ConfigurationFault(f"symbol: {why}")
             await recall_latches(self._ports, request.market)
             await keep_gates(self._ports, request.market)
             standing = await standing_kills(self._ports.board, self._ports.ledger, request.market)

@@ -3,6 +3,8 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
+from desk.arbitrage_caps import CapRule
+from desk.arbitrage_ports import ArbitrageBook, ClaimPort, WaiverBook
 from desk.book_ports import BreakBook, PaymentBook, ReconciliationBook
 from desk.break_rules import BreakRule
 from desk.control_ports import KillAnswers, LeaseHolders, LossBook, LostLeases, OwnershipBook
@@ -46,6 +48,9 @@ class ActivityPorts:
     writer: LedgerWriter
     ledger: LedgerReader
     hedges: HedgeBook
+    claims: ClaimPort
+    trades: ArbitrageBook
+    waivers: WaiverBook
     answers: KillAnswers
     ownership: OwnershipBook
     losses: LossBook
@@ -59,6 +64,7 @@ class ActivityPorts:
     clock: Clock
     meter: Callable[[MarketId], SessionMeter]
     break_rules: tuple[BreakRule, ...] = ()
+    cap_rules: tuple[CapRule, ...] = ()
     gates: Gates = field(default_factory=Gates)
     funds: Funds = field(default_factory=Funds)
     traces: Traces = field(default_factory=Traces)

@@ -9,20 +9,18 @@ from typing import TypeVar
 from temporalio.client import (
     Client,
     WorkflowExecutionStatus,
-    WorkflowFailureError,
     WorkflowHandle,
 )
 from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
-from desk.errors import ConfigurationFault
 from desk.hedging import HedgeState
 from desk.identity import MarketId
 from desk.records import HedgeObligation
 from flotilla.control import open_control, open_temporal
-from flotilla.failures import RefusedBySafety, innermost, unanswered
-from flotilla.starting import QUERY, state_after_start
+from flotilla.failures import RefusedBySafety
+from flotilla.starting import QUERY, asking, state_after_start
 from workflows import names
 from workflows.hedge import HedgeWorkflow
 from workflows.hedge_messages import HedgeStatus, StartHedge
@@ -67,19 +65,12 @@ async def with_hedge(source: MarketId, work: Callable[[Handle], Awaitable[T]]) -
     """What `work` makes of a hedge's workflow; ConfigurationFault when it does not run."""
     async with open_temporal() as client:
         handle = client.get_workflow_handle_for(HedgeWorkflow.run, names.hedge_workflow_id(source))
-        try:
+        absent = (
+            f"{source.path} is not hedged; start it with "
+            f"'flotilla hedge start {source.path} HEDGE_MARKET --set threshold=…'"
+        )
+        async with asking(f"the hedge of {source.path}", absent=absent):
             return await work(handle)
-        except WorkflowFailureError as error:
-            raise RefusedBySafety(
-                f"the hedge of {source.path} failed: {innermost(error)}"
-            ) from error
-        except RPCError as error:
-            if error.status is RPCStatusCode.NOT_FOUND:
-                raise ConfigurationFault(
-                    f"{source.path} is not hedged; start it with "
-                    f"'flotilla hedge start {source.path} HEDGE_MARKET --set threshold=…'"
-                ) from error
-            raise unanswered(f"the hedge of {source.path}", error) from error
 
 
 async def obligations(source: MarketId, limit: int) -> Sequence[HedgeObligation]:

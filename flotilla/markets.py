@@ -6,17 +6,16 @@ The one rule: a command tells what became of it; what a safety rule refuses is R
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from temporalio.client import WorkflowFailureError, WorkflowHandle
+from temporalio.client import WorkflowHandle
 from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
-from desk.errors import ConfigurationFault
 from desk.identity import MarketId
 from desk.lifecycle import MarketState
 from flotilla.control import open_temporal
 from flotilla.failures import RefusedBySafety, unanswered
-from flotilla.starting import QUERY, state_after_start
+from flotilla.starting import QUERY, asking, state_after_start
 from workflows import names
 from workflows.flatten import FlattenWorkflow
 from workflows.flatten_messages import StartFlatten, StopFlatten
@@ -89,12 +88,8 @@ async def abandon_flatten(market: MarketId, request: StopFlatten) -> str:
     async with open_temporal() as client:
         flatten_id = names.flatten_workflow_id(market)
         handle = client.get_workflow_handle_for(FlattenWorkflow.run, flatten_id)
-        try:
+        async with asking(market.path, absent=f"no flatten of {market.path} runs"):
             await handle.signal(FlattenWorkflow.stop, request)
-        except RPCError as error:
-            if error.status is RPCStatusCode.NOT_FOUND:
-                raise ConfigurationFault(f"no flatten of {market.path} runs") from error
-            raise unanswered(market.path, error) from error
     return flatten_id
 
 
@@ -104,14 +99,8 @@ async def with_market(market_id: MarketId, work: Callable[[Handle], Awaitable[T]
         handle = client.get_workflow_handle_for(
             MarketWorkflow.run, names.market_workflow_id(market_id)
         )
-        try:
+        absent = (
+            f"{market_id.path} does not run; start it with 'flotilla market start {market_id.path}'"
+        )
+        async with asking(market_id.path, absent=absent):
             return await work(handle)
-        except WorkflowFailureError as error:
-            raise RefusedBySafety(f"{market_id.path} failed: {error.cause}") from error
-        except RPCError as error:
-            if error.status is RPCStatusCode.NOT_FOUND:
-                raise ConfigurationFault(
-                    f"{market_id.path} does not run; start it with "
-                    f"'flotilla market start {market_id.path}'"
-                ) from error
-            raise unanswered(market_id.path, error) from error

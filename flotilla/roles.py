@@ -13,6 +13,7 @@ from temporalio.service import RPCError
 from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
+from activities.arbitrage import ArbitrageActivities
 from activities.breaks import BreakActivities
 from activities.drill import DrillActivities
 from activities.flatten import FlattenActivities
@@ -25,6 +26,7 @@ from activities.ports import ActivityPorts
 from activities.reconciliation import ReconciliationActivities
 from activities.upkeep import UpkeepActivities
 from workflows import names
+from workflows.arbitrage import ArbitrageWorkflow
 from workflows.breaks import BreakWorkflow
 from workflows.control import ControlWorkflow
 from workflows.daily_loss import DailyLossWorkflow
@@ -50,13 +52,14 @@ _WATCHED_AGAIN_S: Final = 15.0
 
 
 def market_worker(client: Client, ports: ActivityPorts) -> Worker:
-    """A worker that owns markets: their workflows, their sessions and their hedges."""
+    """A worker that owns markets: their workflows, their sessions, their hedges and sets."""
     activities, hedges = MarketActivities(ports), HedgeActivities(ports)
+    sets = ArbitrageActivities(ports)
     losses, breaks = LossActivities(ports), BreakActivities(ports)
     return _worker(
         client,
         names.MARKETS_QUEUE,
-        workflows=[MarketWorkflow, HedgeWorkflow],
+        workflows=[MarketWorkflow, HedgeWorkflow, ArbitrageWorkflow],
         activities=[
             activities.preflight,
             activities.quote_session,
@@ -70,6 +73,11 @@ def market_worker(client: Client, ports: ActivityPorts) -> Worker:
             hedges.send_hedge_slice,
             hedges.release_hedge,
             hedges.leave_hedge,
+            sets.open_set,
+            sets.run_set,
+            sets.release_set,
+            sets.tell_set,
+            sets.leave_set,
         ],
     )
 

@@ -1,18 +1,20 @@
-"""What became of a workflow that was just started, as a person's command tells it.
+"""What became of a workflow that was started, or is asked, as a person's command tells it.
 
-The one rule: a start that failed is told with the sentence it failed with, as RefusedBySafety.
+The one rule: one that failed is told with the sentence it failed with, as RefusedBySafety.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from enum import StrEnum
 from typing import Any, Final, Protocol
 
 from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle
-from temporalio.service import RPCError
+from temporalio.service import RPCError, RPCStatusCode
 
-from flotilla.failures import RefusedBySafety, innermost
+from desk.errors import ConfigurationFault
+from flotilla.failures import RefusedBySafety, innermost, unanswered
 
 QUERY: Final = timedelta(seconds=2)
 """How long a status may take to come; a workflow that no worker has taken up gives none."""
@@ -51,3 +53,19 @@ async def state_after_start(
             return state.value
         await asyncio.sleep(_LOOK_S)
     return "starting, no worker has answered yet; is 'flotilla worker' running?"
+
+
+@asynccontextmanager
+async def asking(what: str, *, absent: str) -> AsyncIterator[None]:
+    """Ask a workflow within the block; `absent` is the sentence for one that does not run.
+
+    Raises ConfigurationFault with that, RefusedBySafety when it failed, Unavailable without answer.
+    """
+    try:
+        yield
+    except WorkflowFailureError as error:
+        raise RefusedBySafety(f"{what} failed: {innermost(error)}") from error
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            raise ConfigurationFault(absent) from error
+        raise unanswered(what, error) from error

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import structlog
 
 from activities.ports import ActivityPorts
+from desk.arbitrage_ports import ArbitrageBook, ClaimPort
 from desk.book_ports import BreakBook, ReconciliationBook
 from desk.control_ports import KillAnswers, OwnershipBook
 from desk.drill_ports import DrillBook, DrillGround
@@ -27,6 +28,8 @@ from flotilla.upkeep import upkeep_of
 from infra.clock import SystemClock
 from infra.kill_file import StateKillFile
 from infra.postgres.alerts import PostgresAlerts
+from infra.postgres.arbitrage import PostgresArbitrageBook
+from infra.postgres.arbitrage_waivers import PostgresWaivers
 from infra.postgres.breaks import PostgresBreaks
 from infra.postgres.drills import PostgresDrills
 from infra.postgres.engine import Database, open_database
@@ -42,6 +45,7 @@ from infra.postgres.samples import PostgresSamples
 from infra.postgres.schema import upgrade
 from infra.postgres.spool import Spool
 from infra.postgres.writer import PostgresLedgerWriter
+from infra.redis.arbitrage_claims import RedisArbitrageClaims
 from infra.redis.connection import open_redis
 from infra.redis.kill_board import RedisKillBoard
 from infra.redis.leases import RedisLeases
@@ -96,6 +100,9 @@ async def open_ports(settings: Settings, telemetry: Telemetry) -> AsyncIterator[
                     writer=writer,
                     ledger=PostgresLedger(database),
                     hedges=PostgresHedgeBook(database),
+                    claims=RedisArbitrageClaims(redis, fleet=settings.fleet),
+                    trades=PostgresArbitrageBook(database),
+                    waivers=PostgresWaivers(database),
                     answers=PostgresKillAnswers(database),
                     ownership=PostgresOwnership(database),
                     losses=PostgresLossBook(database),
@@ -104,6 +111,7 @@ async def open_ports(settings: Settings, telemetry: Telemetry) -> AsyncIterator[
                     reconciliations=PostgresReconciliations(database),
                     upkeep=upkeep_of(database, settings, alerts),
                     break_rules=settings.rules(),
+                    cap_rules=settings.caps(),
                     days=settings.days(),
                     drills=DrillGround(
                         markets=frozenset(map(MarketId.parse, settings.drill_markets)),
@@ -219,6 +227,23 @@ async def open_drills(settings: Settings) -> AsyncIterator[DrillBook]:
     """The record of drills alone: needs Postgres and nothing else. Raises as `open_ports`."""
     async with _database(settings) as database:
         yield PostgresDrills(database)
+
+
+@asynccontextmanager
+async def open_trades(settings: Settings) -> AsyncIterator[ArbitrageBook]:
+    """The record of arbitrage alone: needs Postgres and nothing else. Raises as `open_ports`."""
+    async with _database(settings) as database:
+        yield PostgresArbitrageBook(database)
+
+
+@asynccontextmanager
+async def open_claims(settings: Settings) -> AsyncIterator[ClaimPort]:
+    """Claims of arbitrage alone: needs Redis and nothing else. ConfigurationFault when unnamed."""
+    redis = open_redis(_named("FLOTILLA_REDIS_URL", settings.redis_url))
+    try:
+        yield RedisArbitrageClaims(redis, fleet=settings.fleet)
+    finally:
+        await redis.aclose()
 
 
 @asynccontextmanager

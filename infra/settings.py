@@ -17,6 +17,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, Valida
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from temporalio.envconfig import ClientConfig, ClientConnectConfig
 
+from desk.arbitrage_caps import CapRule, read_cap_rules
 from desk.break_rules import BreakRule, read_break_rules
 from desk.errors import ConfigurationFault
 from desk.trading_day import DayRule, read_start, read_zone
@@ -89,7 +90,13 @@ def _break_rules(text: str) -> str:
     return text
 
 
+def _cap_rules(text: str) -> str:
+    read_cap_rules(text)
+    return text
+
+
 _BreakRules = Annotated[str, AfterValidator(_break_rules)]
+_CapRules = Annotated[str, AfterValidator(_cap_rules)]
 _DayStart = Annotated[str, AfterValidator(_day_start)]
 _DayZone = Annotated[str, AfterValidator(_day_zone)]
 _Fleet = Annotated[str, AfterValidator(_fleet)]
@@ -143,6 +150,8 @@ class Settings(BaseSettings):
     """What ends a halt over sources that contradicted each other: that they agree, or a person."""
     break_rules: _BreakRules = ""
     """Breaks settled by rule after a while, such as `position<=0.01:venue@15m`; none by default."""
+    arbitrage_caps: _CapRules = ""
+    """Capital that arbitrage may lock, such as `fleet=10000 USDC`; none by default, so nothing."""
     max_unrecorded_intents: int = Field(default=200, ge=50, le=10_000)
     """Orders of one market that may be sent and not in PostgreSQL yet; then nothing is sent."""
     recovery_trace: Literal["hold", "alarm"] = "hold"
@@ -202,6 +211,10 @@ class Settings(BaseSettings):
     def rules(self) -> tuple[BreakRule, ...]:
         """Written rules that settle breaks."""
         return read_break_rules(self.break_rules)
+
+    def caps(self) -> tuple[CapRule, ...]:
+        """Caps on the capital that arbitrage locks."""
+        return read_cap_rules(self.arbitrage_caps)
 
     def venue(self, name: str) -> VenueSettings:
         """Settings of one venue; with nothing in it when none were given."""

@@ -1,7 +1,8 @@
 """One order towards a hedge, and the books around it: the ledger alone says how much is hedged.
 
 The one rule: what became of an order is found out by fills and positions before another is sent;
-an order without a trace keeps its id, so that the venue refuses the second of two.
+an order without a trace keeps its id, so that the venue refuses the second of two. A trace is a
+fill under that id: a position may be moved by anybody's.
 """
 
 import asyncio
@@ -18,26 +19,32 @@ from desk.orders import Batch, BatchOutcome, NewOrder, OutcomeKind, RejectReason
 from desk.ports import Clock, LedgerReader, LedgerWriter, Venue
 from desk.risk.gate import Denied, GateContext, GateLimits, review
 from desk.risk.limits import RiskLimits
-from desk.units import Lots, Side
+from desk.units import NS_PER_MS, Lots, Side, Ticks
 from quoting.clearing import clear
 from quoting.journal import record_answer, record_over, record_sent
 from quoting.opening import overlap_start_ms
 from quoting.reach import fills_in_reach
-from quoting.taking import read_book, taking_price
+from quoting.taking import best_for, read_book, taking_price
 
 _TRIES = 5
 _DEEP_TRIES = 3
 _CLEAR_S = 10.0
+_FILLS_BACK_MS = 2 * 3_600_000
+"""Attempts at one order follow each other within an hour; venues' clocks differ from ours."""
 
 MaySend = Callable[[], Awaitable[str]]
 """Asked right before an order goes out: why it may not, empty when it may. Never raises."""
+
+ReadBook = Callable[[Venue, Instrument], Awaitable[Book]]
+"""Where the book comes from; raises NotSent when there is none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HedgeStep:
     """One order: signed lots that were weighed at signed position `position`.
 
-    `step` and `epoch` make its client order id.
+    `step` and `epoch` make its client order id. `price` is its limit where somebody has chosen one;
+    without it, it is the slippage away from the best price.
     """
 
     market: MarketId
@@ -48,14 +55,17 @@ class HedgeStep:
     reduce_only: bool
     max_slippage_bps: Decimal
     limits: RiskLimits
+    price: Ticks | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HedgeSliceReport:
     """Signed lots of the ledger before and after.
 
-    `spent`: the next order needs a new id. It stays False while nothing is known of this one.
-    `receipt` is what the venue said was filled, as long as the books do not show it.
+    `spent`: the next order needs a new id. It stays False while nothing is known of this one, or
+    of one before it under the same id; to use an id once more costs a refusal at most. `stale`: not
+    sent, for the books were not as weighed. `receipt` is what the venue said was filled, as long as
+    the books do not show it. `reason` is the venue's word for not taking it.
     """
 
     step: int
@@ -65,6 +75,8 @@ class HedgeSliceReport:
     outcome: str
     spent: bool
     receipt: HedgeReceipt | None = None
+    reason: RejectReason | None = None
+    stale: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,18 +133,20 @@ async def hedge_slice(
     writer: LedgerWriter,
     clock: Clock,
     may_send: MaySend,
+    read: ReadBook = read_book,
 ) -> HedgeSliceReport:
     """Send one order if the books still are as weighed, and book what it did.
 
-    `may_send` is asked last of all. Raises what the ports raise; then the same call may be
-    repeated.
+    `may_send` is asked last of all; `read` gives the book, from the feed unless somebody has one.
+    Raises what the ports raise; then the same call may be repeated.
     """
     books = await read_books(step.market, instrument, venue, ledger, clock)
     if books.position != step.position or books.difference:
-        # Perhaps this very order, sent by an attempt that died: it is in the books now.
         outcome = books.difference or "not sent: the ledger has moved since it was weighed"
-        return _report(step, books, 0, outcome, spent=True)
-    book = await read_book(venue, instrument)
+        # Perhaps by this very order, sent by an attempt that died; or it is still on its way.
+        spent = await _left_a_fill(step, ledger, clock)
+        return replace(_report(step, books, 0, outcome, spent=spent), stale=True)
+    book = await read(venue, instrument)
     order = _order(step, instrument, book)
     batch = Batch(batch_id=order.client_order_id, symbol=instrument.symbol, orders=(order,))
     verdict = review(batch, _context(step, instrument, book, books, clock))
@@ -157,7 +171,11 @@ async def hedge_slice(
         if receipt is None:
             raise
         after = books  # what was filled is known: a repetition could only learn less
-    report = _report(step, after, step.lots, _words(answer), spent=_spent(step, answer, after))
+    spent = _known(answer) or await _left_a_fill(step, ledger, clock)
+    report = replace(
+        _report(step, after, step.lots, _words(answer), spent=spent),
+        reason=answer.orders[0].reason,
+    )
     if receipt is None or receipt.shown_at(after.position):
         return report
     return replace(report, receipt=receipt)
@@ -165,15 +183,12 @@ async def hedge_slice(
 
 def _order(step: HedgeStep, instrument: Instrument, book: Book) -> NewOrder:
     side = Side.BUY if step.lots > 0 else Side.SELL
-    slot = Slot(side, 0)
-    identity = OrderIdentity(
-        tag=step.market.tag, epoch=step.epoch, cycle=step.step, slot=slot, exit=step.reduce_only
-    )
+    identity = _identity(step)
     return NewOrder(
         client_order_id=identity.encode(),
-        slot=slot,
+        slot=identity.slot,
         side=side,
-        price=taking_price(instrument, book, side, step.max_slippage_bps),
+        price=step.price or taking_price(instrument, book, side, step.max_slippage_bps),
         lots=abs(step.lots),
         time_in_force=TimeInForce.IOC,
         post_only=False,
@@ -181,15 +196,30 @@ def _order(step: HedgeStep, instrument: Instrument, book: Book) -> NewOrder:
     )
 
 
+def _identity(step: HedgeStep) -> OrderIdentity:
+    side = Side.BUY if step.lots > 0 else Side.SELL
+    return OrderIdentity(
+        tag=step.market.tag,
+        epoch=step.epoch,
+        cycle=step.step,
+        slot=Slot(side, 0),
+        exit=step.reduce_only,
+    )
+
+
 def _context(
     step: HedgeStep, instrument: Instrument, book: Book, books: HedgeBooks, clock: Clock
 ) -> GateContext:
-    if book.mid_x2 is None:
+    mid_x2 = book.mid_x2
+    if mid_x2 is None and step.price is not None:
+        # Whoever chose a price saw that side alone; an order must still be near what it hits.
+        mid_x2 = 2 * (best_for(book, Side.BUY if step.lots > 0 else Side.SELL) or 0)
+    if mid_x2 is None:
         raise NotSent(f"the book of {instrument.symbol} was lost while it was read")
     now_ns = clock.monotonic_ns()
     return GateContext(
         limits=GateLimits.of(instrument, step.limits),
-        mid_x2=book.mid_x2,
+        mid_x2=mid_x2,
         book_age_ns=book.age_ns(now_ns),
         account_age_ns=now_ns - books.read_ns,
         position=books.position,
@@ -207,10 +237,18 @@ def _receipt(step: HedgeStep, answer: BatchOutcome) -> HedgeReceipt | None:
     return HedgeReceipt(position=step.position, filled=filled)
 
 
-def _spent(step: HedgeStep, answer: BatchOutcome, after: HedgeBooks) -> bool:
+def _known(answer: BatchOutcome) -> bool:
     (order,) = answer.orders
-    known = order.kind is not OutcomeKind.UNRESOLVED or order.reason is RejectReason.DUPLICATE
-    return known or {after.position, after.venue_position} != {step.position}
+    said = order.kind is not OutcomeKind.UNRESOLVED or order.reason is RejectReason.DUPLICATE
+    return said or bool(order.filled)
+
+
+async def _left_a_fill(step: HedgeStep, ledger: LedgerReader, clock: Clock) -> bool:
+    """Whether a fill under the order's id is booked; one of long ago is found by a refusal."""
+    since_ms = max(0, clock.wall_ns() // NS_PER_MS - _FILLS_BACK_MS)
+    name = _identity(step).encode()
+    fills = await ledger.fills(step.market, since_ms)
+    return any(fill.client_order_id == name for fill in fills)
 
 
 def _words(answer: BatchOutcome) -> str:

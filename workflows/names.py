@@ -13,6 +13,7 @@ WORKER_QUEUES: Final = "worker/"
 
 MARKET_WORKFLOW: Final = "MarketWorkflow"
 HEDGE_WORKFLOW: Final = "HedgeWorkflow"
+ARBITRAGE_WORKFLOW: Final = "ArbitrageWorkflow"
 CONTROL_WORKFLOW: Final = "ControlWorkflow"
 KILL_WORKFLOW: Final = "KillWorkflow"
 FLATTEN_WORKFLOW: Final = "FlattenWorkflow"
@@ -41,6 +42,11 @@ def market_workflow_id(market: MarketId) -> str:
 def hedge_workflow_id(source: MarketId) -> str:
     """Workflow id of the hedge of a market: a market's inventory is hedged once."""
     return f"hedge/{source.path}"
+
+
+def arbitrage_workflow_id(name: str) -> str:
+    """Workflow id of a set; owners in the leases of its legs begin with it."""
+    return f"arbitrage/{name}"
 
 
 def worker_queue(worker: str) -> str:

@@ -73,3 +73,20 @@ HEDGE: Final = RetryPolicy(
     maximum_interval=timedelta(seconds=4),
     non_retryable_error_types=FINAL_FAILURES,
 )
+
+# A run of a set has one attempt: the next one discharges first, so the workflow counts the failures
+# and rests longer each time. What is owed is hedged, then reduced, so many runs each; then a person
+# has it, and it is only looked at.
+RUN_ONCE: Final = RetryPolicy(maximum_attempts=1)
+RUN_MARGIN: Final = timedelta(seconds=60)
+DISCHARGE_S: Final = 300
+HEDGE_RUNS: Final = 5
+REDUCE_RUNS: Final = 5
+HANDED_OVER_LOOK_S: Final = 60
+PAUSED_LOOK_S: Final = 600
+_LONGEST_RUN_REST_S: Final = 60
+
+
+def run_rest_s(tries: int) -> int:
+    """How long to wait before the next run of a set, after so many in a row that were no use."""
+    return min(_LONGEST_RUN_REST_S, 1 << min(tries - 1, 6)) if tries > 0 else 0

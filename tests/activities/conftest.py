@@ -1,7 +1,8 @@
 """Activities on real parts: PostgreSQL, Valkey, and the simulated OCX on loopback."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -14,6 +15,7 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.market import MarketActivities
 from activities.ports import ActivityPorts
+from desk.errors import Unavailable
 from desk.identity import MarketId
 from flotilla.wiring import open_ports
 from infra.settings import load_settings
@@ -30,6 +32,7 @@ from venues.ocx.simulator.settings import (
 T = TypeVar("T")
 KEY = "ocx_sk_" + "a1" * 16
 MARKET = MarketId("ocx", "main", "BTC-PERP")
+NOTHING: Mapping[str, Decimal] = {}
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,8 @@ def open_desk(
     async def opened(
         collateral: str = "100000",
         markets: tuple[SimMarket, ...] = DEFAULT_MARKETS,
+        others: tuple[SeedAccount, ...] = (),
+        spot: Mapping[str, Decimal] = NOTHING,
         **environment: str,
     ) -> AsyncIterator[Desk]:
         settings = SimulatorSettings(
@@ -73,7 +78,9 @@ def open_desk(
                     api_key_secret=KEY,
                     perps_collateral=Decimal(collateral),
                     rate_per_minute=60_000,
+                    spot=spot,
                 ),
+                *others,
             ),
         )
         async with OcxSimulator(settings, random=Random(7)) as venue:
@@ -83,6 +90,8 @@ def open_desk(
                 "FLOTILLA_VENUE_OCX__RATE__ORDER_PER_MIN": "60000",
                 **environment,
             }
+            for one in others:
+                given[f"FLOTILLA_VENUE_OCX__{one.name.upper()}__API_KEY"] = one.api_key_secret or ""
             for name, value in given.items():
                 monkeypatch.setenv(name, value)
             chosen = load_settings(
@@ -93,8 +102,18 @@ def open_desk(
             )
             (tmp_path / "state").mkdir(exist_ok=True)
             async with open_ports(chosen, Telemetry()) as ports:
+                await _connected(ports)
                 yield Desk(
                     ports, MarketActivities(ports), venue, tmp_path / "state", temporal_client
                 )
 
     return opened
+
+
+async def _connected(ports: ActivityPorts) -> None:
+    """On a busy machine the first connection may take longer than the product waits for one."""
+    async with asyncio.timeout(20):
+        while True:
+            with suppress(Unavailable):
+                await ports.claims.armed()
+                return

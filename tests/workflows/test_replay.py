@@ -15,7 +15,14 @@ from temporalio.worker import Replayer
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 import workflows
-from tests.workflows import record, record_books, record_brakes, record_break, record_hedge
+from tests.workflows import (
+    record,
+    record_arbitrage,
+    record_books,
+    record_brakes,
+    record_break,
+    record_hedge,
+)
 from tests.workflows.conftest import PASSTHROUGH
 from workflows import names
 
@@ -23,6 +30,7 @@ IDS = {
     names.MARKET_WORKFLOW: record.MARKET_ID,
     names.FLATTEN_WORKFLOW: record.FLATTEN_ID,
     names.HEDGE_WORKFLOW: record_hedge.HEDGE_ID,
+    names.ARBITRAGE_WORKFLOW: record_arbitrage.ARBITRAGE_ID,
     names.KILL_WORKFLOW: record_brakes.KILL_ID,
     names.CONTROL_WORKFLOW: record_brakes.CONTROL_ID,
     names.GUARDIAN_WORKFLOW: record_brakes.GUARDIAN_ID,
