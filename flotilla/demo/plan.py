@@ -13,7 +13,10 @@ _GETTING_READY_S = 60.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemoPlan:
-    """Options of `flotilla demo`; seconds are of wall time from the first quote on."""
+    """Options of `flotilla demo`; seconds are of wall time from the first quote on.
+
+    With `arb` it shows sets of arbitrage and quotes nothing; seconds count once all are watched.
+    """
 
     data_dir: Path
     state_dir: Path
@@ -25,6 +28,7 @@ class DemoPlan:
     json_path: Path | None = None
     ui_port: int | None = None
     seed: int | None = None
+    arb: bool = False
 
     @property
     def longest_s(self) -> float | None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+from flotilla.demo.arbitrage.sets import OUTCOMES, Scene
 from flotilla.demo.children import Child
 from flotilla.demo.plan import DemoPlan
 from flotilla.simulated import ocx, x10, zo
@@ -94,6 +95,8 @@ class DemoVenue:
         self._account = account
         self._keys = (folder / f"{name}-main", folder / f"{name}-{account}" / account)
         arguments = ["sim", name, "--markets", str(plan.count_at(name))]
+        if plan.arb:
+            arguments += ["--events", str(len(Scene)), "--outcomes", str(OUTCOMES)]
         for key in self._keys:
             arguments += ["--key-file", str(key)]
         if plan.seed is not None:

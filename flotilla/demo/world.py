@@ -18,6 +18,7 @@ from temporalio.service import RPCError
 
 from desk.errors import ConfigurationFault, Unavailable
 from flotilla.control import open_temporal
+from flotilla.demo.arbitrage.sets import caps
 from flotilla.demo.children import GUARDIAN, Child
 from flotilla.demo.plan import DemoPlan
 from flotilla.demo.venues import DemoVenue
@@ -119,7 +120,7 @@ async def _running(
 ) -> AsyncIterator[World]:
     for venue in venues.values():
         await venue.ready()
-    environment = _worker_environment(plan, venues)
+    environment = _worker_environment(plan, venues, account)
     await worker.start(environment)
     await guardian.start(environment)
     # This process looks at the venues too, with the same settings.
@@ -145,7 +146,9 @@ async def _running(
             task.cancel()
 
 
-def _worker_environment(plan: DemoPlan, venues: Mapping[str, DemoVenue]) -> Mapping[str, str]:
+def _worker_environment(
+    plan: DemoPlan, venues: Mapping[str, DemoVenue], account: str
+) -> Mapping[str, str]:
     environment = {
         "FLOTILLA_DATA_DIR": str(plan.data_dir.absolute()),
         "FLOTILLA_STATE_DIR": str(plan.state_dir.absolute()),
@@ -153,6 +156,8 @@ def _worker_environment(plan: DemoPlan, venues: Mapping[str, DemoVenue]) -> Mapp
     }
     for venue in venues.values():
         environment.update(venue.environment())
+    if plan.arb:
+        environment["FLOTILLA_ARBITRAGE_CAPS"] = caps(account)
     return environment
 
 
