@@ -9,6 +9,7 @@ STAMP := $(VENV)/.synced
 ARGS ?=
 STORMS ?= 1000
 BOOK_KILLS ?= 200
+ARB_RUNS ?= 1000
 # Tests that watch real processes and clocks may starve beside five others: what fails is tried again
 # where it ran, twice, and listed as RERUN. RERUNS=0 is strict.
 RERUNS ?= 2
@@ -41,12 +42,13 @@ up: $(STAMP) ## embedded Temporal, PostgreSQL and Valkey in the foreground
 test: $(STAMP) ## run the tests (fault tests with killed processes: make chaos)
 	$(RUN)/pytest -n 6 --dist worksteal --reruns $(RERUNS) -rR $(ENDS) -m 'not chaos' $(ARGS)
 
-chaos: $(STAMP) ## kill real processes, and many more random cases (STORMS=1000 a venue, BOOK_KILLS=200; hours)
+chaos: $(STAMP) ## kill real processes, and many more random cases (STORMS=1000 a venue, BOOK_KILLS=200, ARB_RUNS=1000; hours)
 	$(RUN)/pytest -m chaos $(ARGS)
 	$(RUN)/pytest -n 2 --hypothesis-profile large tests/desk tests/venues/simulation tests/quoting
 	FLOTILLA_STORMS=$(STORMS) $(RUN)/pytest -n 4 tests/venues/x10/test_storm.py tests/venues/zo/test_storm.py
 	$(RUN)/pytest --hypothesis-profile large tests/infra/postgres/test_books_pure.py tests/infra/postgres/test_books_interleaved.py
 	FLOTILLA_BOOK_KILLS=$(BOOK_KILLS) $(RUN)/pytest -m chaos tests/chaos/test_books_kills.py
+	FLOTILLA_ARB_RUNS=$(ARB_RUNS) $(RUN)/pytest -m chaos tests/chaos/test_arbitrage_runs.py
 
 check: $(STAMP) ## format, lint, strict types, import contracts
 	$(RUN)/ruff format --check .

@@ -14,6 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import (
+    arbitrage_claims,
+    arbitrage_fire,
+    arbitrage_watch,
     ledger_queries,
     ledger_writer,
     machine,
@@ -87,6 +90,18 @@ def _wire(asked: argparse.Namespace) -> Iterator[Table]:
 
 def _rate(asked: argparse.Namespace) -> Iterator[Table]:
     yield _apart(rate.run, quick=asked.quick)
+
+
+def _arbitrage_watch(asked: argparse.Namespace) -> Iterator[Table]:
+    yield _apart(arbitrage_watch.run, quick=asked.quick)
+
+
+def _arbitrage_claims(asked: argparse.Namespace) -> Iterator[Table]:
+    yield _apart(arbitrage_claims.run, quick=asked.quick)
+
+
+def _arbitrage_fire(asked: argparse.Namespace) -> Iterator[Table]:
+    yield _apart(arbitrage_fire.run, quick=asked.quick)
 
 
 def _ledger_queries(asked: argparse.Namespace) -> Iterator[Table]:
@@ -180,6 +195,9 @@ _BENCHMARKS: dict[str, Callable[[argparse.Namespace], Iterator[Table]]] = {
     "micro": _micro,
     "wire": _wire,
     "rate": _rate,
+    "arbitrage_claims": _arbitrage_claims,
+    "arbitrage_fire": _arbitrage_fire,
+    "arbitrage_watch": _arbitrage_watch,
     "ledger_queries": _ledger_queries,
     "ledger_writer": _ledger_writer,
     "reconciliation": _reconciliation,

@@ -27,7 +27,9 @@ _ZO_SYMBOLS = itertools.cycle(_ZO_NAMES)
 X10_TIMER_S = 6
 _HERE = Path(__file__).parent
 # These kill no process, are over in seconds, and so run with all other tests.
-_EVERY_TIME = frozenset({"test_invariants.py", "test_kill_in_short.py"})
+_EVERY_TIME = frozenset(
+    {"test_arbitrage_verdict.py", "test_invariants.py", "test_kill_in_short.py"}
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
