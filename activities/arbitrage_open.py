@@ -5,12 +5,12 @@ The one rule: what is not certain is refused, in one sentence with the remedy; n
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from activities.arbitrage_messages import OpenSetInput, SetPlan
 from activities.held_by_set import runs, why_a_sets
-from activities.listing import traded
+from activities.listing import listed, traded
 from activities.ports import ActivityPorts
 from desk.arbitrage.sets import Leg, NotASet, outcome_set, triangles
 from desk.arbitrage_caps import caps_of, scopes_without
@@ -25,6 +25,7 @@ from quoting.hedge import read_books
 
 _TRADES_LOOKED_AT = 1_000
 _ARM_TRIES = 5
+_ANY_EPOCH = 1 << 62
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,10 +42,13 @@ async def check_set(ports: ActivityPorts, request: OpenSetInput) -> str:
     plan = request.plan
     if problems := (*plan.rules.problems(), *plan.limits.problems()):
         raise ConfigurationFault("; ".join(problems))
-    legs = [await _traded(ports, market) for market in plan.legs]
+    # What it holds of a market that has ended meanwhile is still to be told, and its payout booked.
+    holds = bool(await ports.trades.unsettled(plan.name))
+    legs = [await _leg(ports, market, may_have_ended=holds) for market in plan.legs]
     tied = legs_of(plan, legs)
     _may_lock(ports, plan, tied)
     await _nobody_elses(ports, request)
+    await _same_legs(ports, plan)
     return await _explained(ports, plan, legs)
 
 
@@ -61,7 +65,7 @@ async def rearm_claims(ports: ActivityPorts, plan: SetPlan) -> ClaimRecord:
 
 def legs_of(plan: SetPlan, legs: Iterable[Listed]) -> Sequence[Leg]:
     """Legs as what ties them says, in their order; ConfigurationFault when they are no set."""
-    members = [(leg.market, leg.instrument) for leg in legs]
+    members = [(leg.market, replace(leg.instrument, active=True)) for leg in legs]
     try:
         if plan.kind is SetKind.OUTCOME_SET:
             return outcome_set(plan.name, members).legs
@@ -71,8 +75,10 @@ def legs_of(plan: SetPlan, legs: Iterable[Listed]) -> Sequence[Leg]:
     return sorted(around, key=lambda leg: plan.legs.index(leg.market))
 
 
-async def _traded(ports: ActivityPorts, market: MarketId) -> Listed:
+async def _leg(ports: ActivityPorts, market: MarketId, *, may_have_ended: bool) -> Listed:
     found = await traded(ports.venues, market)
+    if found is None and may_have_ended:
+        found = await listed(ports.venues, market)
     if found is None:
         raise ConfigurationFault(
             f"legs: {market.venue} has no market {market.symbol} that is traded now"
@@ -129,6 +135,18 @@ async def _nobody_elses(ports: ActivityPorts, request: OpenSetInput) -> None:
                     f"legs: {beginning}{market.path} runs, which could not be stopped while the "
                     f"set has its market; stop it first with 'flotilla market stop {market.path}'"
                 )
+
+
+async def _same_legs(ports: ActivityPorts, plan: SetPlan) -> None:
+    """A name is that of its legs for good: what trades of it hold and owe is told by these."""
+    runs_before = await ports.trades.earlier(plan.name, below=_ANY_EPOCH, since_ms=0)
+    others = {leg.market for run in runs_before for leg in run.legs} - set(plan.legs)
+    if others:
+        paths = ", ".join(sorted(market.path for market in others))
+        raise ConfigurationFault(
+            f"name: {plan.name} had other legs before ({paths}), and its record is theirs; "
+            "give this set another name"
+        )
 
 
 # --- positions ---------------------------------------------------------------------------------

@@ -67,7 +67,7 @@ def start(
     trade may lose).
 
     \b
-    flotilla arb start btc-15m --leg ocx/BTC-UP --leg ocx/BTC-DOWN \\
+    flotilla arb start btc-0915 --leg ocx/BTC-UP --leg ocx/BTC-DOWN \\
         --set max_units=100 --set max_capital=500 --set max_exposure=20
     """  # noqa: D301 - click's mark for a block that is not wrapped
     form = {"name": name, "kind": kind, "legs": list(legs), "fleet": fleet, **fields(values)}

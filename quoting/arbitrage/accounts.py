@@ -120,9 +120,26 @@ def account_of(outcomes: OutcomeSet, trade: ArbitrageTrade, books: SetBooks) -> 
     return Account(trade=trade, unit=steps.units, steps=lots, booked=booked)
 
 
-def executions(books: SetBooks) -> dict[MarketId, tuple[Booked, ...]]:
-    """Executions of each leg that no order of ours made, one by one, oldest first."""
-    return {one.leg.market: tuple(one.booked([fill]) for fill in one.others) for one in books.legs}
+def executions(
+    books: SetBooks, trades: Iterable[ArbitrageTrade]
+) -> dict[MarketId, tuple[Booked, ...]]:
+    """Executions of each leg that none of these trades made, one by one, oldest first.
+
+    Somebody else's, and orders of ours for another reason, such as a flatten. What a market did
+    before the first trade is left out: a set begins where nothing is held.
+    """
+    known = [epochs_of(trade) for trade in trades]
+    found = {}
+    for one in books.legs:
+        market = one.leg.market
+        epochs = {each[market] for each in known if market in each}
+        fills = list(one.others)
+        for epoch, ours in one.ours.items():
+            if epoch not in epochs and epoch > min(epochs, default=epoch):
+                fills += ours
+        fills.sort(key=lambda fill: fill.traded_at_ms)
+        found[market] = tuple(one.booked([fill]) for fill in fills)
+    return found
 
 
 def accounts_of(

@@ -22,8 +22,8 @@ def complete(accounts: Iterable[Account]) -> None:
     """Bring together what several trades hold of complete sets; what a person has is left alone.
 
     Accounts come oldest first, with what was sold shared out already (`accounts_of`). Whoever gets
-    the sets is the newest that holds part of them, if possible one that is not settled: a settled
-    trade locks nothing.
+    the sets is the oldest open one that holds part of them, so that a newer one changes nothing; a
+    settled trade locks nothing, and has them only where all are settled.
     """
     apart = [
         one
@@ -38,7 +38,7 @@ def complete(accounts: Iterable[Account]) -> None:
     if not sets:
         return
     open_ones = [one for one in apart if one.trade.stage is not TradeStage.SETTLED]
-    keeper = (open_ones or apart)[-1]
+    keeper = open_ones[0] if open_ones else apart[-1]
     own = _beyond(keeper)
     for market, step in steps.items():
         _take(keeper, market, max(0, sets * step - own[market]), apart)

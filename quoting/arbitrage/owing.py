@@ -81,7 +81,10 @@ def plan_of(
     stay: Way | None,
     now_ns: int,
 ) -> Discharge:
-    """The next orders. `stay`: orders may be on their way, so the way that they went is kept."""
+    """The next orders. `stay`: orders may be on their way, so the way that they went is kept.
+
+    It is left where no venue takes an order that way: what else is owed must not wait for it.
+    """
     regime = Regime.CALM if phase is DischargePhase.HEDGE else Regime.FAST
     ground = Ground(
         held=[debt.held[leg.market] for leg in debt.legs],
@@ -93,7 +96,9 @@ def plan_of(
     if stay is Way.FORWARD and may_add and debt.owed.forward is not None:
         # Told as the only way there is, it is taken whatever it costs by now.
         only = replace(debt.owed, back=debt.owed.forward, forward=None)
-        return replace(_planned(debt, only, ground, may_add=False), way=Way.FORWARD)
+        forward = _planned(debt, only, ground, may_add=False)
+        if forward.orders:
+            return replace(forward, way=Way.FORWARD)
     return _planned(debt, debt.owed, ground, may_add=may_add and stay is not Way.BACK)
 
 

@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Final
 
 from desk.arbitrage.sets import OutcomeSet
-from desk.arbitrage_records import UNDER_WAY, ArbitrageTrade, TradeStage
+from desk.arbitrage_records import UNDER_WAY, ArbitrageTrade, HeldCapital, TradeStage
 from quoting.arbitrage.accounts import Account, account_of, accounts_of, executions
 from quoting.arbitrage.books import LegBooks, SetBooks
 from quoting.arbitrage.completing import complete
@@ -32,7 +32,7 @@ async def tell_outcomes(
     whole = await _with_all_fills(books, ports)
     trades = await _all_trades(order, ports)
     accounts = accounts_of(
-        [account_of(outcomes, trade, whole) for trade in trades], executions(whole)
+        [account_of(outcomes, trade, whole) for trade in trades], executions(whole, trades)
     )
     complete(accounts.trades)
     telling = _Telling(
@@ -53,10 +53,10 @@ async def settle_outcomes(
     Call it when nothing is held any more and nothing is traded. Raises Unavailable.
     """
     whole = await _with_all_fills(books, ports)
-    others = executions(whole)
+    trades = await _all_trades(order, ports)
+    others = executions(whole, trades)
     if not any(others.values()):
         return ""
-    trades = await _all_trades(order, ports)
     accounts = accounts_of(
         [account_of(outcomes, trade, whole) for trade in trades], others, paid_out=True
     )
@@ -88,28 +88,27 @@ class _Telling:
 
     async def _tell(self, account: Account, *, always: bool) -> None:
         trade, payout, edge = account.trade, account.payout, account.edge(self.payout or _ZERO)
-        holds = self.payout is not None and _holds(account)
+        holds = self.payout is not None and account.holds
+        locked = account.locked() if holds else ()
         if trade.stage in UNDER_WAY and self.payout is not None:
-            await self._balanced(account, edge, self.payout, holds=holds)
+            await self._balanced(account, edge, self.payout, locked)
             if holds and not payout:
                 return
-        if not holds and trade.stage is not TradeStage.SETTLED:
+        told = trade.payout or _ZERO, trade.edge, set(trade.locked)
+        settled = trade.stage is TradeStage.SETTLED
+        if not holds and not settled:
             await self._settled(account, edge)
-        elif always or (trade.payout or _ZERO, trade.edge) != (payout, edge):
+        elif always or told != (payout, edge, set() if settled else set(locked)):
             await self.ports.trades.retold(
-                trade.fired.key,
-                locked=account.locked() if holds else (),
-                payout=payout,
-                edge=edge,
-                fills=self.fills,
+                trade.fired.key, locked=locked, payout=payout, edge=edge, fills=self.fills
             )
 
     async def _balanced(
-        self, account: Account, edge: Decimal, payout: Decimal, *, holds: bool
+        self, account: Account, edge: Decimal, payout: Decimal, locked: Sequence[HeldCapital]
     ) -> None:
         await self.ports.trades.balanced(
             account.trade.fired.key,
-            locked=account.locked() if holds else (),
+            locked=locked,
             payout_expected=account.units * payout,
             edge=edge,
             by=FILLS,
@@ -127,13 +126,6 @@ class _Telling:
             reason=self.reason if told else "nothing of it is held any more",
             fills=self.fills,
         )
-
-
-def _holds(account: Account) -> bool:
-    """What a person has is held to its last lot; else what is not complete is dust, or waived."""
-    if account.trade.stage is TradeStage.HANDED_OVER:
-        return account.holds
-    return account.units > 0
 
 
 def _count(books: SetBooks) -> int:

@@ -10,8 +10,9 @@ from temporalio.exceptions import ApplicationError
 
 from activities.arbitrage import ArbitrageActivities
 from activities.arbitrage_messages import LeaveSetInput, ReleaseSetInput, SetPlan, TellSetInput
-from desk.arbitrage_records import TradeStage
+from desk.arbitrage_records import SetLeg, TradeStage
 from desk.identity import MarketId
+from desk.units import Side
 from quoting.arbitrage.report import SetKind
 from tests.activities.conftest import MARKET, Desk, OpenDesk
 from tests.activities.hedge_venue import forgetful
@@ -167,6 +168,30 @@ async def test_a_position_that_no_trade_explains_is_refused(open_desk: OpenDesk)
             )
         await fired(desk, 1)
         assert (await open_set(desk)).standing == "5 of ocx/main/EVENT1-OUT1"
+
+
+async def test_what_ended_begins_only_for_a_set_that_has_something_to_settle(
+    open_desk: OpenDesk,
+) -> None:
+    async with open_desk(markets=MARKETS, FLOTILLA_ARBITRAGE_CAPS=CAPS) as desk:
+        desk.venue.world.settle({ONE.symbol: 1_000, TWO.symbol: 0})
+        with pytest.raises(ApplicationError, match="EVENT1-OUT1 that is traded now"):
+            await open_set(desk)
+        await fired(desk, 5)
+        await open_set(desk)
+
+
+async def test_a_name_stays_that_of_its_legs(open_desk: OpenDesk) -> None:
+    async with open_desk(markets=MARKETS, FLOTILLA_ARBITRAGE_CAPS=CAPS) as desk:
+        old = [
+            SetLeg(market=leg, side=Side.BUY, epoch=1)
+            for leg in (ONE, MarketId("ocx", "main", "EVENT0-OUT2"))
+        ]
+        await desk.ports.trades.open_set("event1", "outcome_set", old, OWNER, "run-0", beyond=0)
+        with pytest.raises(ApplicationError) as refusal:
+            await open_set(desk)
+        assert "name: event1 had other legs before (ocx/main/EVENT0-OUT2)" in str(refusal.value)
+        await open_set(desk, replace(PLAN, name="event1-b", owner="arbitrage/event1-b/run-1"))
 
 
 async def test_books_out_of_step_are_refused(open_desk: OpenDesk) -> None:

@@ -133,6 +133,23 @@ async def test_what_is_below_a_minimum_is_told_as_dust_and_not_chased(open_desk:
         assert "+2 lots of ocx/main/CUP-A" in report.reason
 
 
+async def test_excess_is_traded_back_once_what_is_missing_is_below_a_minimum(
+    open_desk: OpenDesk,
+) -> None:
+    markets = tuple(replace(one, min_lots=5 if one.symbol == "CUP-B" else 1) for one in SET)
+    async with set_desk(open_desk, markets=markets) as cup:
+        cup.show()
+        cup.rest("CUP-B", Side.SELL, ("0.30", 50))
+        cup.arm(FaultKind.LEG_VANISHES, "B")
+        cup.arm(FaultKind.LEG_FILLS_IN_PART, "B", fraction=0.6)
+        report = await cup.run(rounds=1)
+        assert (report.end, cup.held) == (RunEnd.OWED, (10, 6, 10)), report
+        assert cycles(cup, "CUP-B") == [1, 2], "it was being completed, and that is on record"
+        again = await cup.run(watch=False)
+        assert (again.end, cup.held) == (RunEnd.BALANCED, (6, 6, 6)), again
+        assert again.standing.dust == 0
+
+
 async def test_a_refused_hedge_stays_owed_and_the_next_run_discharges_it(
     open_desk: OpenDesk,
 ) -> None:

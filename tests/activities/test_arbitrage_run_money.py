@@ -9,7 +9,7 @@ from desk.arbitrage_records import ArbitrageTrade, TradeFired, TradeKey, TradeSt
 from desk.identity import OrderIdentity, Slot
 from desk.orders import TimeInForce
 from desk.units import Lots, Side
-from quoting.arbitrage.report import RunEnd
+from quoting.arbitrage.report import RunEnd, RunReport
 from tests.activities.arbitrage_set import RULES, SetDesk, set_desk
 from tests.activities.conftest import OpenDesk
 from tests.activities.hedge_venue import Parts
@@ -23,11 +23,15 @@ _MIN_LOTS = 50
 
 
 def executed(
-    cup: SetDesk, symbol: str, side: Side, lots: Lots, of: ArbitrageTrade | None = None
+    cup: SetDesk,
+    symbol: str,
+    side: Side,
+    lots: Lots,
+    of: ArbitrageTrade | None = None,
+    name: str | None = None,
 ) -> None:
-    """By hand at the venue; or as an order of a trade that arrives late."""
+    """By hand at the venue, unless an id is given; or as an order of a trade that arrives late."""
     bids, asks = cup.desk.venue.engine.book(symbol, 1)
-    name = None
     if of is not None:
         (leg,) = [one for one in of.fired.legs if one.market.symbol == symbol]
         known = OrderIdentity.decode(leg.client_order_id)
@@ -76,13 +80,19 @@ def a_day_behind(cup: SetDesk) -> None:
     cup.ports["trades"] = Parts(trades, opened=opened, page=page)
 
 
-async def kept_by_ana(cup: SetDesk) -> tuple[Lots, ...]:
-    """A and C are held, B missed; ana keeps that. What she let go."""
+async def owing_b(cup: SetDesk) -> RunReport:
+    """A and C are held, B missed."""
     cup.show()
     cup.rest("CUP-B", Side.SELL, ("0.80", 50))
     cup.arm(FaultKind.LEG_VANISHES, "B")
     owing = await cup.run(rounds=0)
     assert (owing.end, cup.held) == (RunEnd.OWED, (10, 0, 10)), owing
+    return owing
+
+
+async def kept_by_ana(cup: SetDesk) -> tuple[Lots, ...]:
+    """The same, and ana keeps that. What she let go."""
+    owing = await owing_b(cup)
     (trade,) = await cup.trades()
     await cup.desk.ports.trades.hand_over(trade.fired.key, "ana", "I keep it")
     return tuple(leg.owed for leg in owing.standing.legs)
@@ -111,6 +121,40 @@ async def test_what_was_let_go_and_sold_by_hand_frees_its_capital(open_desk: Ope
         assert sum(one.amount for one in trade.locked) == Decimal("1.8") * Decimal("1.0005")
         executed(cup, "CUP-A", Side.SELL, 10)
         await cup.run(watch=False, waived=waived)
+        (trade,) = await cup.trades()
+        assert (trade.stage, trade.locked) == (TradeStage.SETTLED, ())
+        assert trade.edge == await cash_of(cup)
+        assert await cup.claims() == []
+
+
+async def test_sets_completed_by_hand_keep_the_capital_of_what_was_bought(
+    open_desk: OpenDesk,
+) -> None:
+    async with set_desk(open_desk) as cup:
+        await owing_b(cup)
+        executed(cup, "CUP-B", Side.BUY, 10)
+        report = await cup.run(watch=False)
+        assert (report.end, cup.held) == (RunEnd.BALANCED, (10, 10, 10)), report
+        (trade,) = await cup.trades()
+        assert trade.stage is TradeStage.BALANCED
+        assert sum(one.amount for one in trade.locked) == Decimal("6.6") * Decimal("1.0005")
+        (claim,) = await cup.claims()
+        assert claim.capital == trade.locked
+
+
+async def test_a_flatten_of_held_sets_is_in_what_they_brought(open_desk: OpenDesk) -> None:
+    async with set_desk(open_desk) as cup:
+        cup.show()
+        await cup.run()
+        assert cup.held == (10, 10, 10)
+        for market in cup.legs:
+            epoch = await cup.desk.ports.ledger.open_epoch(market, "flatten/test", "run")
+            flattened = OrderIdentity(
+                tag=market.tag, epoch=epoch, cycle=1, slot=Slot(Side.SELL, 0), exit=True
+            )
+            executed(cup, market.symbol, Side.SELL, 10, name=flattened.encode())
+        await cup.run(watch=False)
+        assert cup.held == (0, 0, 0)
         (trade,) = await cup.trades()
         assert (trade.stage, trade.locked) == (TradeStage.SETTLED, ())
         assert trade.edge == await cash_of(cup)

@@ -40,12 +40,27 @@ def test_a_trade_that_only_held_part_of_it_is_open_before_a_newer_one_that_is_se
     assert (kept.units, settled.units, kept.left[A]) == (*money(2, 0), 3)
 
 
+def test_whoever_has_such_sets_keeps_them_whatever_a_newer_trade_holds() -> None:
+    late = trade(1, booked(2, "-0.8"), booked(0, "0"), stage=TradeStage.SETTLED)
+    keeper = trade(2, booked(0, "0"), booked(2, "-1"))
+    newest = trade(3, booked(6, "-2.4"), booked(5, "-2.5"))
+    brought_together(late, keeper, newest)
+    assert [one.units for one in (late, keeper, newest)] == list(money(0, 2, 5))
+    completed = trade(3, booked(6, "-2.4"), booked(6, "-3"))
+    again = brought_together(
+        trade(1, booked(2, "-0.8"), booked(0, "0"), stage=TradeStage.SETTLED),
+        trade(2, booked(0, "0"), booked(2, "-1")),
+        completed,
+    )
+    assert [one.units for one in again] == list(money(0, 2, 6))
+
+
 def test_a_complete_trade_is_left_as_it_is() -> None:
     late = trade(1, booked(2, "-0.8"), booked(0, "0"))
     mended = trade(2, booked(0, "-0.04"), booked(2, "-1"))
     newest = whole(3, 5, "-4.7")
     brought_together(late, mended, newest)
-    assert [one.units for one in (late, mended, newest)] == list(money(0, 2, 5))
+    assert [one.units for one in (late, mended, newest)] == list(money(2, 0, 5))
     assert newest.passed == 0
 
 
