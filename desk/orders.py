@@ -42,7 +42,8 @@ class Batch:
 
     `replace_all` asks for an atomic replace of everything we have resting in this market (OCX
     `quotes/bulk` with `cancelAll`); otherwise `cancels` names what goes. Venues that cannot do it
-    atomically send cancels before places.
+    atomically send cancels before places. `at_once`: its orders are worth something only together
+    with others of this moment, so exits leave now or not at all as well.
     """
 
     batch_id: str
@@ -50,6 +51,7 @@ class Batch:
     orders: tuple[NewOrder, ...]
     cancels: tuple[str, ...] = ()
     replace_all: bool = False
+    at_once: bool = False
 
 
 class OutcomeKind(StrEnum):

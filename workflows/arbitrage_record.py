@@ -1,7 +1,7 @@
 """What a set's workflow remembers: one value that survives continue-as-new whole.
 
-The one rule: only a report says that nothing is owed; a run that ended without one leaves the set
-unsure, which nothing but the next report ends.
+The one rule: only a report says that nothing is owed; a set that begins, or whose run ended without
+one, is unsure, which nothing but the next report ends.
 """
 
 from dataclasses import replace
@@ -28,7 +28,8 @@ class ArbitrageRecord:
     """State and history of one set's life; no Temporal, and no decision but the next phase."""
 
     def __init__(self, start: StartArbitrage) -> None:
-        carried = start.carried or CarriedArbitrage(state=ArbitrageState.STARTING)
+        # An earlier life of the set may have left a debt.
+        carried = start.carried or CarriedArbitrage(state=ArbitrageState.STARTING, unsure=True)
         self._start = start
         self.state, self.reason, self.epoch = carried.state, carried.reason, carried.epoch
         self.standing, self.waived = carried.standing, carried.waived

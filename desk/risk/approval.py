@@ -40,6 +40,8 @@ _KEEPS_NS: Final = 500 * NS_PER_MS
 def send_by_ns(batch: Batch, now_ns: int) -> int | None:
     """Until when orders of a batch handed over now may leave this process, monotonic nanoseconds.
 
-    None, for ever, where they are all exits: those only take risk away.
+    None, for ever, where they are all exits: those only take risk away, unless they leave `at_once`
+    with others.
     """
-    return None if all(is_exit(order) for order in batch.orders) else now_ns + _KEEPS_NS
+    ever = not batch.at_once and all(is_exit(order) for order in batch.orders)
+    return None if ever else now_ns + _KEEPS_NS

@@ -102,7 +102,7 @@ async def _read(
     found = LegBooks.of(leg, books.position, fills)
     leg.strange = leg.strange or bool(found.others)
     if not why:
-        leg.learn(books.position, fills)
+        leg.learn(books.position, fills, books.read_ns)
     return found, why
 
 

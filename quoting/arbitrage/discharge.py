@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from desk.arbitrage.discharge import Discharge
+from desk.arbitrage.discharge import Discharge, DischargeOrder
 from desk.arbitrage.sets import OutcomeSet
 from desk.arbitrage_records import UNDER_WAY, ArbitrageTrade, TradeStage
 from desk.errors import Unavailable, VenueError
@@ -139,9 +139,11 @@ class Discharging:
             return why
         order = await self._waived(books, under_way)
         debts = debts_of(order, self._sets, books, under_way, lately)
-        if ended := [leg for leg in self._legs if not leg.instrument.active]:
-            return await self._after_the_end(ended, debts[0], books, effort)
         debt, plan = first_to_do(debts, [self._plan(one, books, effort) for one in debts])
+        if ended := [leg for leg in self._legs if not leg.instrument.active]:
+            plan = replace(plan, orders=self._around(ended, debt, plan, books))
+            if not plan.orders:
+                return await self._after_the_end(ended, debts[0], books, effort)
         standing = standing_of(order, debt, books, plan)
         if not plan.orders:
             return await self._finish(books, plan, standing, effort)
@@ -251,7 +253,10 @@ class Discharging:
         now_ns, hedging = self._ports.clock.monotonic_ns(), DischargePhase.HEDGE
         may_add = effort.may_add and self._order.phase is hedging
         if may_add:
-            may_add = not any(why_not_add(leg, self._ports, now_ns) for leg in self._legs)
+            may_add = all(
+                leg.instrument.active and not why_not_add(leg, self._ports, now_ns)
+                for leg in self._legs
+            )
         return plan_of(
             debt,
             books,
@@ -261,6 +266,22 @@ class Discharging:
             stay=effort.way_of(debt),
             now_ns=now_ns,
         )
+
+    def _around(
+        self, ended: Sequence[LiveLeg], debt: Debt, plan: Discharge, books: SetBooks
+    ) -> tuple[DischargeOrder, ...]:
+        """Orders back on the legs that are traded, while those that are not just stand still.
+
+        Each takes off what one leg has in excess. None where the venue itself may have closed a leg
+        since the trade: then what looks like excess may be sets that still pay. Nor of a round,
+        whose legs are worked back together.
+        """
+        trade = debt.trade
+        apart = isinstance(debt.of, OutcomeSet) and trade is not None and trade.stage in UNDER_WAY
+        if not apart or any(books.at(leg.market).others for leg in ended):
+            return ()
+        still = {leg.market for leg in ended}
+        return tuple(one for one in plan.orders if one.market not in still)
 
     async def _round(
         self,

@@ -15,7 +15,7 @@ from desk.identity import MarketId
 from desk.ports import LedgerReader
 from quoting.arbitrage.answers import Answer
 from quoting.arbitrage.books import LegBooks, SetBooks, decoded, epochs_of
-from quoting.arbitrage.ids import Ids, last_recorded
+from quoting.arbitrage.ids import TAKEN, Ids, last_recorded
 from quoting.arbitrage.leg import LiveLeg
 from quoting.arbitrage.owing import Debt
 from quoting.arbitrage.round import RoundReport
@@ -30,15 +30,15 @@ class Effort:
     """State of one discharge. `record` is of the trade that was just fired, if one was.
 
     `uncleared` are legs of whose orders nothing certain was heard and that were not cleared since,
-    `unheard` the same, cleared or not. `ways` and `ids` are kept for each trade that owed: the way
-    that orders which may still arrive went, and which ids come next. `may_add` until something said
-    no to completing. `found`: a trade without a record was found.
+    `unused` those whose order the venue need not know. `ways` and `ids` are kept for each trade
+    that owed: the way that orders which may still arrive went, and which ids come next. `may_add`
+    until something said no to completing. `found`: a trade without a record was found.
     """
 
     record: TradeFired | None = None
     receipts: Mapping[MarketId, HedgeReceipt] = field(default_factory=dict)
     uncleared: Sequence[LiveLeg] = ()
-    unheard: frozenset[MarketId] = frozenset()
+    unused: frozenset[MarketId] = frozenset()
     ids: dict[Debtor, Ids] = field(default_factory=dict)
     ways: dict[Debtor, Way | None] = field(default_factory=dict)
     may_add: bool = True
@@ -52,7 +52,7 @@ class Effort:
             record=record,
             receipts={one.leg.market: one.receipt for one in answers if one.receipt is not None},
             uncleared=unknown,
-            unheard=frozenset(leg.market for leg in unknown),
+            unused=frozenset(one.leg.market for one in answers if not _has_had(one)),
         )
 
     def way_of(self, debt: Debt) -> Way | None:
@@ -91,9 +91,9 @@ class Effort:
         return self.record is not None and self.record.key == debtor
 
     async def _after_firing(self, one: LegBooks, epoch: int, ledger: LedgerReader) -> int:
-        """The cycle of an order of which nothing is known; where all is known, the next one."""
+        """The cycle of an order that the venue need not know; else the next one."""
         del ledger  # it may not have it yet, and nobody waits for that
-        return max(FIRED_CYCLE + (one.leg.market not in self.unheard), _after_fills(one, epoch))
+        return max(FIRED_CYCLE + (one.leg.market not in self.unused), _after_fills(one, epoch))
 
 
 async def _after_somebody(one: LegBooks, epoch: int, ledger: LedgerReader) -> int:
@@ -103,6 +103,12 @@ async def _after_somebody(one: LegBooks, epoch: int, ledger: LedgerReader) -> in
     """
     last = await last_recorded(ledger, one.leg.market, epoch)
     return max(FIRED_CYCLE, last, _after_fills(one, epoch))
+
+
+def _has_had(answer: Answer) -> bool:
+    """Whether the venue certainly knows the order by its id."""
+    order = answer.order
+    return order is not None and answer.known and order.reason in TAKEN
 
 
 def _after_fills(one: LegBooks, epoch: int) -> int:

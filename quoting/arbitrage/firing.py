@@ -5,8 +5,9 @@ to the last byte nobody else gets a turn.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from desk.arbitrage.verdicts import Opportunity, Passed
 from desk.arbitrage_ports import Claim, ClaimGranted, ClaimRefused
@@ -42,6 +43,9 @@ class Missed:
     rests: bool = True
 
 
+_DISTRUST: Final = Missed(reason="fault", sentence="what was heard could not be taken")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chance:
     """What was seen, with the books' `changes` then, led to by an update read at `caused_ns`."""
@@ -71,8 +75,11 @@ class Firing:
         self._number = 0
         self._doubtful: list[TradeKey] = []
 
-    async def shoot(self, chance: Chance) -> Fired | Missed:
-        """Claim the chance and send it, or say why not; then nothing is claimed any more."""
+    async def shoot(self, chance: Chance, faulty: Callable[[], bool]) -> Fired | Missed:
+        """Claim the chance and send it, or say why not; then nothing is claimed any more.
+
+        `faulty`, asked last, says that what was seen cannot be trusted.
+        """
         ports = self._ports
         if why := why_not_fire(self._legs.values(), ports, ports.clock.monotonic_ns()):
             return Missed(reason="gate", sentence=why)
@@ -91,7 +98,7 @@ class Firing:
             return Missed(reason=f"claim_{answer.reason.value}", sentence=answer.text)
         self._number += 1
         self._keep_requests(answer, asked_ns)
-        shot = self._aim(chance, claim, asked_ns)
+        shot = _DISTRUST if faulty() else self._aim(chance, claim, asked_ns)
         if isinstance(shot, Shot):
             return self._send(shot, chance.caused_ns)
         self._doubtful.append(key)

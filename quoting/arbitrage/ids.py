@@ -4,7 +4,8 @@ The rule: an id is left behind only when the venue is known to have had its orde
 refuses every id before the last one that was used, and who walks up from any of them meets refusals
 only, until the last: of the order that may still be on its way under it, and the one that is sent
 again, the venue takes one. That holds whatever of the record died with a process that had not
-written it; a record that knows less costs a few refusals more.
+written it, as long as the orders go the same way, for an id names its side; a record that knows
+less costs a few refusals more.
 """
 
 from collections.abc import Collection, Mapping
@@ -18,7 +19,7 @@ from quoting.arbitrage.leg import LiveLeg
 from quoting.arbitrage.shot import FIRED_CYCLE
 from quoting.hedge import HedgeSliceReport
 
-_TAKEN: Final = (None, RejectReason.DUPLICATE, RejectReason.NOT_FILLED)
+TAKEN: Final = (None, RejectReason.DUPLICATE, RejectReason.NOT_FILLED)
 """What the venue says of an order that it remembers by its id; it need not remember a refused one.
 
 None: it was taken, or a fill of it is booked.
@@ -42,7 +43,7 @@ class Ids:
 
     def took(self, market: MarketId, report: HedgeSliceReport) -> None:
         """Leave the id behind if the venue has had its order, and it is over."""
-        if report.spent and report.reason in _TAKEN:
+        if report.spent and report.reason in TAKEN:
             self._next[market] = self._next.get(market, FIRED_CYCLE + 1) + 1
 
 

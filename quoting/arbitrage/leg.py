@@ -50,6 +50,7 @@ class LiveLeg:
         self._known: set[str] = set()
         self._unknown: set[str] = set()
         self._told: Lots | None = None
+        self._told_ns = 0
 
     @property
     def seen(self) -> LegBook:
@@ -89,7 +90,7 @@ class LiveLeg:
         if isinstance(event, AccountSnapshot):
             # What it repeats is mostly old: its position says whether anything is missing.
             self._known.update(fill.trade_id for fill in self._recorded(event.fills))
-            self._told = event.position.lots
+            self._tell(event.position.lots, event.received_ns)
         elif isinstance(event, AccountChange):
             for fill in self._recorded(event.fills):
                 if fill.trade_id not in self._known:
@@ -97,14 +98,19 @@ class LiveLeg:
                     self._unknown.add(fill.trade_id)
                     self.position += fill.side.sign * fill.lots
             if event.position is not None:
-                self._told = event.position.lots
+                self._tell(event.position.lots, event.received_ns)
 
-    def learn(self, position: Lots, fills: Iterable[Fill]) -> None:
-        """The books were read: ledger and venue agree on `position`, which holds these fills."""
+    def learn(self, position: Lots, fills: Iterable[Fill], read_ns: int) -> None:
+        """The books were read: ledger and venue agree on `position`, which holds these fills.
+
+        What the account told after `read_ns` (monotonic) stands beside it.
+        """
         booked = {fill.trade_id for fill in fills}
         self._known |= booked
         self._unknown -= booked
-        self.position, self._told = position, None
+        self.position = position
+        if self._told_ns <= read_ns:
+            self._told = None
 
     def relist(self, instrument: Instrument) -> None:
         """The venue lists it like this now."""
@@ -127,6 +133,9 @@ class LiveLeg:
             working=(),
             orders_last_minute=self.rate.last_minute(now_ns),
         )
+
+    def _tell(self, lots: Lots, at_ns: int) -> None:
+        self._told, self._told_ns = lots, at_ns
 
     def _recorded(self, fills: Iterable[Fill]) -> Iterable[Fill]:
         mid_x2, instrument = self.book.mid_x2, self.instrument

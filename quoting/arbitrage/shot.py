@@ -78,7 +78,10 @@ def capital_of(chance: Opportunity, legs: Mapping[MarketId, LiveLeg]) -> tuple[H
 
 
 def batch_of(leg: LiveLeg, planned: PlannedLeg, aim: Aim) -> Batch:
-    """One leg's order: immediate-or-cancel, reduce-only where held sets are sold."""
+    """One leg's order: immediate-or-cancel, reduce-only where held sets are sold.
+
+    One leg of a set sold alone adds risk, so none leaves later than the others.
+    """
     slot, selling = Slot(planned.side, 0), aim is Aim.UNWIND
     identity = OrderIdentity(
         tag=leg.market.tag, epoch=leg.epoch, cycle=FIRED_CYCLE, slot=slot, exit=selling
@@ -93,7 +96,8 @@ def batch_of(leg: LiveLeg, planned: PlannedLeg, aim: Aim) -> Batch:
         post_only=False,
         reduce_only=selling,
     )
-    return Batch(batch_id=order.client_order_id, symbol=leg.instrument.symbol, orders=(order,))
+    symbol = leg.instrument.symbol
+    return Batch(batch_id=order.client_order_id, symbol=symbol, orders=(order,), at_once=True)
 
 
 def fits(chance: Opportunity, claimed: Claim, capital: Sequence[HeldCapital]) -> str:

@@ -93,7 +93,7 @@ class Vigil:
                 await self._rest(min(deadline_ns, until_ns))
                 continue
             chance, self._chance = self._chance, None
-            fired = await self._firing.shoot(chance)
+            fired = await self._firing.shoot(chance, lambda: self._fault is not None)
             if isinstance(fired, Fired):
                 return fired
             self.passed[fired.reason] += 1

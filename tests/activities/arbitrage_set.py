@@ -16,7 +16,7 @@ from desk.permit import Permit
 from desk.risk.limits import RiskLimits
 from desk.units import Side
 from quoting.arbitrage.ports import LegMarket, SetPorts
-from quoting.arbitrage.report import RunOrder, RunReport, SetKind
+from quoting.arbitrage.report import RunEnd, RunOrder, RunReport, SetKind
 from quoting.arbitrage.run import SetRun
 from tests.activities.conftest import Desk
 from tests.activities.hedge_venue import Parts
@@ -245,6 +245,16 @@ async def set_desk(open_desk: Any, **changes: Any) -> AsyncIterator[SetDesk]:
         found = SetDesk(desk, **changes)
         await found.arm_claims()
         yield found
+
+
+async def owing_b(cup: SetDesk) -> RunReport:
+    """A and C are held, B missed."""
+    cup.show()
+    cup.rest("CUP-B", Side.SELL, ("0.80", 50))
+    cup.arm(FaultKind.LEG_VANISHES, "B")
+    owing = await cup.run(rounds=0)
+    assert (owing.end, cup.held) == (RunEnd.OWED, (10, 0, 10)), owing
+    return owing
 
 
 async def until(happened: Callable[[], bool], within_s: float = 10) -> None:

@@ -18,6 +18,7 @@ from tests.activities.arbitrage_set import (
     LIMITS,
     SET,
     SetDesk,
+    owing_b,
     set_desk,
     until,
 )
@@ -263,6 +264,35 @@ async def test_a_run_cancelled_in_mid_trade_is_finished_by_the_next(open_desk: O
         (late,) = await network.let_go()
         assert late.orders[0].reason is RejectReason.DUPLICATE, "the id was used up by the hedge"
         assert cup.held == (10, 10, 10)
+
+
+async def test_what_is_over_beside_a_halted_leg_is_traded_back(open_desk: OpenDesk) -> None:
+    async with set_desk(open_desk) as cup:
+        await owing_b(cup)
+        cup.desk.venue.engine.halt("CUP-B", halted=True)
+        report = await cup.run()
+        assert (report.end, cup.held) == (RunEnd.BLOCKED, (0, 0, 0)), report
+        assert not report.standing.owes
+        assert "ocx/main/CUP-B is not traded now" in report.reason
+
+
+async def test_nothing_is_fired_past_what_could_not_be_taken(open_desk: OpenDesk) -> None:
+    sinks: list[Any] = []
+
+    def part(_market: Any, venue: Any) -> Any:
+        async def run(instrument: Any, sink: Any) -> None:
+            sinks.append(sink)
+            await venue.feed.run(instrument, sink)
+
+        return Parts(venue, feed=Parts(venue.feed, run=run))
+
+    async with set_desk(open_desk, part=part) as cup:
+        cup.show()
+        cup.after_claim(lambda: sinks[0](None))
+        with pytest.raises(ExceptionGroup):
+            await cup.run()
+        assert cup.orders() == []
+        assert await cup.claims() == []
 
 
 async def test_a_run_asked_to_go_sees_its_trade_to_its_end(open_desk: OpenDesk) -> None:

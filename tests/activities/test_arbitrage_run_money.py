@@ -9,8 +9,8 @@ from desk.arbitrage_records import ArbitrageTrade, TradeFired, TradeKey, TradeSt
 from desk.identity import OrderIdentity, Slot
 from desk.orders import TimeInForce
 from desk.units import Lots, Side
-from quoting.arbitrage.report import RunEnd, RunReport
-from tests.activities.arbitrage_set import RULES, SetDesk, set_desk
+from quoting.arbitrage.report import RunEnd
+from tests.activities.arbitrage_set import RULES, SetDesk, owing_b, set_desk
 from tests.activities.conftest import OpenDesk
 from tests.activities.hedge_venue import Parts
 from tests.activities.test_arbitrage_run_paid import bid
@@ -78,16 +78,6 @@ def a_day_behind(cup: SetDesk) -> None:
 
     cup.ports["writer"] = Parts(writer, record=record)
     cup.ports["trades"] = Parts(trades, opened=opened, page=page)
-
-
-async def owing_b(cup: SetDesk) -> RunReport:
-    """A and C are held, B missed."""
-    cup.show()
-    cup.rest("CUP-B", Side.SELL, ("0.80", 50))
-    cup.arm(FaultKind.LEG_VANISHES, "B")
-    owing = await cup.run(rounds=0)
-    assert (owing.end, cup.held) == (RunEnd.OWED, (10, 0, 10)), owing
-    return owing
 
 
 async def kept_by_ana(cup: SetDesk) -> tuple[Lots, ...]:

@@ -98,6 +98,7 @@ class ArbitrageScript:
 
     runs: deque[RunSetResult | Exception] = field(default_factory=deque)
     open_error: Exception | None = None
+    open_goes_on: asyncio.Event | None = None
     held: str = ""
     released: tuple[int, ...] = ()
     calls: list[str] = field(default_factory=list)
@@ -121,6 +122,8 @@ class ArbitrageScript:
         self.note("open", request)
         if self.open_error is not None:
             raise self.open_error
+        if self.open_goes_on is not None:
+            await self.open_goes_on.wait()
         return OpenSetReport(standing=self.held, waived=self.released)
 
     @activity.defn(name="run_set")

@@ -1,5 +1,6 @@
 """The life of a set, on a server that skips time: watched, run after run, until stopped or paid."""
 
+import asyncio
 from collections import deque
 from decimal import Decimal
 
@@ -40,6 +41,22 @@ async def test_it_opens_watches_and_looks_once_more_before_it_leaves(start: Star
     assert result.state is ArbitrageState.STOPPED
     assert result.reason == "stopped by ana: end of day"
     assert states(result) == ["starting", "watching", "discharging", "stopped"]
+
+
+async def test_a_set_that_is_stopped_while_it_opens_is_looked_at_before_it_leaves(
+    start: StartOne,
+) -> None:
+    script = ArbitrageScript(
+        runs=deque([owing(-3, 0), ended(RunEnd.BALANCED)]), open_goes_on=asyncio.Event()
+    )
+    async with start(script) as handle:
+        await until_called(script, "open")
+        await handle.signal(ArbitrageWorkflow.stop, Request(reason="it hangs", by="ana"))
+        assert script.open_goes_on is not None
+        script.open_goes_on.set()
+        result = await handle.result()
+    assert script.calls == ["open", "hedge", "hedge", "leave"], "a life before may have left a debt"
+    assert result.reason == "stopped by ana: it hangs"
 
 
 async def test_the_legs_are_taken_by_one_owner_named_after_the_set(start: StartOne) -> None:

@@ -1,5 +1,6 @@
 """`Approved` comes from the gate and from nowhere else."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -40,3 +41,7 @@ def test_a_batch_that_only_takes_risk_away_may_leave_whenever_it_can() -> None:
     assert send_by_ns(batch(leave(), leave(level=1)), 7) is None
     assert send_by_ns(batch(cancels=("a",)), 7) is None
     assert send_by_ns(batch(quote(reduce_only=True)), 7) is not None
+
+
+def test_an_exit_that_is_worth_something_only_now_leaves_now_or_not_at_all() -> None:
+    assert send_by_ns(replace(batch(leave()), at_once=True), 7) is not None
