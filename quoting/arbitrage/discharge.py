@@ -253,10 +253,8 @@ class Discharging:
         now_ns, hedging = self._ports.clock.monotonic_ns(), DischargePhase.HEDGE
         may_add = effort.may_add and self._order.phase is hedging
         if may_add:
-            may_add = all(
-                leg.instrument.active and not why_not_add(leg, self._ports, now_ns)
-                for leg in self._legs
-            )
+            traded = all(leg.instrument.active for leg in self._legs)
+            may_add = traded and not why_not_add(self._legs, self._ports, now_ns)
         return plan_of(
             debt,
             books,

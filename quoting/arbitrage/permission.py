@@ -22,9 +22,13 @@ def why_not_fire(legs: Iterable[LiveLeg], ports: SetPorts, now_ns: int) -> str:
     return ""
 
 
-def why_not_add(leg: LiveLeg, ports: SetPorts, now_ns: int) -> str:
-    """Why nothing may be sent that adds to a leg's position; empty when it may."""
-    return _refusal(leg, ports, now_ns, kill_file=ports.kill_file.present())
+def why_not_add(legs: Iterable[LiveLeg], ports: SetPorts, now_ns: int) -> str:
+    """Why nothing may be sent that adds to any leg's position; empty when it may."""
+    kill_file = ports.kill_file.present()
+    for leg in legs:
+        if why := _refusal(leg, ports, now_ns, kill_file=kill_file):
+            return f"{leg.market.path}: {why}"
+    return ""
 
 
 def why_not_reduce(leg: LiveLeg, now_ns: int) -> str:

@@ -103,7 +103,9 @@ async def _send(
 
     async def why_not() -> str:
         now_ns = ports.clock.monotonic_ns()
-        return (why_not_add(leg, ports, now_ns) if adds else "") or why_not_reduce(leg, now_ns)
+        # A kill of one leg may have come since it was planned: it is the whole set's.
+        all_legs = (one.leg for one in books.legs)
+        return (why_not_add(all_legs, ports, now_ns) if adds else "") or why_not_reduce(leg, now_ns)
 
     async def read(venue: Venue, instrument: Instrument) -> Book:
         if best_for(leg.book, one.side) is not None:

@@ -236,6 +236,26 @@ async def test_a_kill_while_something_is_owed_lets_only_reducing_orders_out(
         assert all(one["reduce_only"] and one["side"] == "sell" for one in later)
 
 
+async def test_a_kill_of_one_leg_keeps_another_from_being_completed_as_planned(
+    open_desk: OpenDesk,
+) -> None:
+    async with set_desk(open_desk) as cup:
+        cup.show()
+        cup.rest("CUP-B", Side.SELL, ("0.29", 50))  # completing would be cheaper
+        cup.arm(FaultKind.LEG_VANISHES, "B")
+        ports = cup.desk.ports
+
+        async def progress(*looked: Any) -> Any:
+            scope = f"market:{cup.legs[0].path}"
+            ports.gates.close(Kill(scope=scope, reason="drill", by="ana", at_ms=1))
+            return await ports.trades.progress(*looked)
+
+        cup.ports["trades"] = Parts(ports.trades, progress=progress)
+        report = await cup.run()
+        assert (report.end, cup.held) == (RunEnd.TRADED, (0, 0, 0)), report
+        assert [one["price"] for one in cup.orders("CUP-B")] == [28], "nothing after the kill"
+
+
 async def test_a_run_cancelled_in_mid_trade_is_finished_by_the_next(open_desk: OpenDesk) -> None:
     network = HeldNetwork()
 
