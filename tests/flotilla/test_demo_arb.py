@@ -249,6 +249,13 @@ def test_whatever_is_left_open_is_said(verdict: SetVerdict, words: str) -> None:
     assert verdict.as_json()["troubles"] == list(verdict.troubles)
 
 
+def test_a_claim_rounded_up_to_millionths_is_what_is_locked() -> None:
+    locked = Decimal(97) - Decimal("0.0000005")
+    assert replace(GOOD, status=STATUS.model_copy(update={"locked": locked})).holds
+    more = Decimal(97) + Decimal("0.0000005")
+    assert not replace(GOOD, status=STATUS.model_copy(update={"locked": more})).holds
+
+
 def test_a_refused_set_holds_nothing_and_that_is_well() -> None:
     stale = ShownSet(scene=Scene.STALE, account="demo1")
     assert replace(NOTHING, shown_set=stale).holds
