@@ -15,8 +15,8 @@ from desk.units import Lots, Side, Ticks
 class TradeStage(StrEnum):
     """How far a trade has come, in this order.
 
-    Balanced: no leg is over, and what was bought in full waits for its payout. Handed over: a
-    person has it. Settled: nothing is locked any more.
+    Balanced: no leg is over but for dust, and what was bought waits to be sold or paid out. Handed
+    over: a person has it. Settled: nothing is locked any more.
     """
 
     FIRED = "fired"
